@@ -1,0 +1,157 @@
+import type { Ban, OperatorBan } from "./ban.ts";
+import { applyBatch, checkBatch, liftBan } from "./ban-batch.ts";
+import { type BanSources, mergeBan } from "./ban-list.ts";
+import {
+  assertBannable,
+  assertRoom,
+  type BanTerms,
+  isLive,
+  operatorBanFrom,
+  validateBanRequest,
+  validateGrace,
+} from "./ban-rules.ts";
+import type { WriteTerms } from "./caller.ts";
+import {
+  assertMayOverride,
+  banLockout,
+  type FindLockouts,
+  type Lifeline,
+  type Lockout,
+  type LockoutGuard,
+} from "./lockout-guard.ts";
+import { formatNetwork, type Network } from "./network.ts";
+import type { Clock, StateChange } from "./ports.ts";
+import type { BanBatch, BanRemoval, BanRequest, BatchCounts } from "./services.ts";
+
+export interface BanChangesOptions {
+  readonly guard: LockoutGuard;
+  readonly clock: Clock;
+  readonly terms: () => BanTerms;
+  /** What the kernel holds. `now` in milliseconds since the epoch. */
+  readonly sources: (now: number) => Promise<BanSources>;
+}
+
+/** A change that was judged as far as it can be without the state that it changes. */
+export interface BanChange<Result> {
+  /** The moment at which all of it is judged, in milliseconds since the epoch. */
+  readonly now: number;
+  /** What the kernel held. */
+  readonly before: BanSources;
+  /** Those that are banned by it. */
+  readonly banned: readonly { readonly address: string; readonly network: Network; readonly severs: boolean }[];
+  /** What the caller overrides. */
+  readonly warnings: readonly string[];
+  /** Makes the change, or refuses it by throwing. */
+  readonly apply: (change: StateChange) => Result;
+}
+
+export interface PutResult {
+  readonly operatorBan: OperatorBan;
+  readonly created: boolean;
+  readonly changed: boolean;
+}
+
+/** What a put asks for. `admit` refuses by throwing, and is asked about what stands there now. */
+export interface PutAsked {
+  readonly network: Network;
+  readonly request: BanRequest;
+  readonly admit: (ban: Ban | undefined) => void;
+  readonly terms: WriteTerms;
+}
+
+export interface RemovalAsked extends BanRemoval {
+  readonly network: Network;
+  readonly admit: (ban: Ban | undefined) => void;
+  readonly terms: WriteTerms;
+}
+
+/** The changes of bans, each the same whether it is done or only rehearsed. */
+export interface BanChanges {
+  put(asked: PutAsked, rehearses: boolean): Promise<BanChange<PutResult>>;
+  remove(asked: RemovalAsked): Promise<BanChange<void>>;
+  batch(batch: BanBatch, terms: WriteTerms, rehearses: boolean): Promise<BanChange<BatchCounts>>;
+}
+
+/** The ban of an operator's cause and of what the kernel had on the address. */
+export function banAmong(sources: BanSources, address: string): (operator: OperatorBan | undefined) => Ban | undefined {
+  const kernelBans = sources.view.policyBans.filter((ban) => ban.address === address);
+  return (operator) => mergeBan(address, operator, kernelBans, sources);
+}
+
+/** All of a change is judged at one moment, when it was asked for: a ban that is shorter than the wait for the kernel is still answered. */
+export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: BanChangesOptions): BanChanges {
+  return {
+    async put({ network, request, admit, terms }, rehearses) {
+      const now = clock.now();
+      const banTerms = banTermsNow();
+      assertMayOverride(terms);
+      validateBanRequest(request, now);
+      assertBannable(network, banTerms);
+      const warnings = await guard.judge(terms, (lifelines) => lockoutOf(network, "", lifelines), rehearses);
+      const address = formatNetwork(network);
+      const before = await sources(now);
+      const banBefore = banAmong(before, address);
+      return {
+        now,
+        before,
+        banned: [{ address, network, severs: request.sever !== false }],
+        warnings,
+        apply(change) {
+          const stored = change.operatorBan(address);
+          const ban = banBefore(stored);
+          admit(ban);
+          const present = stored !== undefined && isLive(stored, now) ? stored : undefined;
+          const operatorBan = operatorBanFrom({ address, actor: terms.caller.actor, request }, present, now);
+          if (operatorBan === present) return { operatorBan, created: false, changed: false };
+          const bansBefore = change.operatorBans();
+          change.putOperatorBan(operatorBan);
+          if (present === undefined) assertRoom(bansBefore, change.operatorBans(), banTerms.room, now);
+          return { operatorBan, created: ban === undefined, changed: true };
+        },
+      };
+    },
+
+    async remove({ network, admit, terms, graceSeconds }) {
+      const now = clock.now();
+      const address = formatNetwork(network);
+      assertMayOverride(terms);
+      validateGrace(graceSeconds);
+      const before = await sources(now);
+      const banBefore = banAmong(before, address);
+      return {
+        now,
+        before,
+        banned: [],
+        warnings: [],
+        apply(change) {
+          admit(banBefore(change.operatorBan(address)));
+          liftBan(change, address);
+          if (graceSeconds !== undefined) change.putGrace({ address, until: now + graceSeconds * 1000 });
+        },
+      };
+    },
+
+    async batch(batch, terms, rehearses) {
+      const now = clock.now();
+      const banTerms = banTermsNow();
+      assertMayOverride(terms);
+      const checked = checkBatch(batch, terms.caller.actor, banTerms, now);
+      const find: FindLockouts = (lifelines) =>
+        checked.put.flatMap(({ network, pointer }) => lockoutOf(network, pointer, lifelines));
+      const warnings = checked.put.length === 0 ? [] : await guard.judge(terms, find, rehearses);
+      const before = await sources(now);
+      return {
+        now,
+        before,
+        banned: checked.put.map(({ address, network, request }) => ({ address, network, severs: request.sever !== false })),
+        warnings,
+        apply: (change) => applyBatch(change, checked, before, banTerms.room),
+      };
+    },
+  };
+}
+
+function lockoutOf(network: Network, pointer: string, lifelines: readonly Lifeline[]): readonly Lockout[] {
+  const message = banLockout(network, lifelines);
+  return message === undefined ? [] : [{ pointer, message }];
+}

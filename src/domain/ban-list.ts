@@ -1,0 +1,103 @@
+import type { Ban, BanCause, OperatorBan } from "./ban.ts";
+import { createPlaces, placeOf, placesUpTo } from "./ban-places.ts";
+import { addressFrom, isLive, networkFrom } from "./ban-rules.ts";
+import { contains, formatNetwork, type Network, networksAround } from "./network.ts";
+import type { DesiredState, KernelView, ViewedBan } from "./ports.ts";
+import type { BanFilter, BanPage } from "./services.ts";
+
+/** What the kernel holds, at one moment. */
+export interface BanSources {
+  readonly view: Pick<KernelView, "operatorBans" | "policyBans">;
+  /** Whether the rules that look at the lists are there. */
+  readonly inStep: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** The one ban of all live causes of an address; `undefined` when there is none. The kernel has one ban per list that holds the address. */
+export function mergeBan(
+  address: string,
+  operator: OperatorBan | undefined,
+  kernelBans: readonly ViewedBan[],
+  { view, inStep, now }: BanSources,
+): Ban | undefined {
+  const live = kernelBans.filter((ban) => isLive(ban, now));
+  const policyCauses = live
+    .flatMap(({ policies, since, expiresAt }) => policies.map((policy) => ({ by: "policy" as const, policy, since, expiresAt })))
+    .sort(byPolicy);
+  if (operator === undefined || !isLive(operator, now)) {
+    if (policyCauses.length === 0) return undefined;
+    const enforced = inStep && live.some((ban) => ban.enforced);
+    return { address, expiresAt: latestEnd(policyCauses), enforced, causes: policyCauses };
+  }
+  const { actor, reason, since, expiresAt } = operator;
+  const causes: readonly BanCause[] = [{ by: "operator", actor, reason, since, expiresAt }, ...policyCauses];
+  return { address, expiresAt: latestEnd(causes), enforced: inStep && view.operatorBans.has(address), causes };
+}
+
+/** The bans that pass a filter, in the order of `compareNetworks`. @throws {DomainError} `invalid-input` for the filter or the page, before anything is looked at */
+export type BanList = (filter: BanFilter, page: BanPage) => (sources: BanSources) => readonly Ban[];
+
+/** Addresses are parsed and sorted once, when they are new. */
+export function createBanList(state: DesiredState): BanList {
+  const placesOf = createPlaces();
+
+  return ({ covers, within, by, policy }, { after, limit = Number.POSITIVE_INFINITY }) => {
+    const covered = covers === undefined ? undefined : addressFrom(covers, "covers");
+    const around = within === undefined ? undefined : networkFrom(within, "within");
+    const start = after === undefined ? undefined : networkFrom(after, "cursor");
+    const hasCause = causeMatcher(by, policy);
+
+    return (sources) => {
+      const { at, kernelAddresses } = readBans(state, sources);
+      const places = covered === undefined ? placesOf(state, kernelAddresses) : networksAround(covered).map(placeOf);
+      // Lazily, so that a page makes only its own bans.
+      return places
+        .slice(start === undefined ? 0 : placesUpTo(places, start))
+        .values()
+        .filter(({ network }) => around === undefined || contains(around, network))
+        .map(({ address }) => at(address))
+        .filter((ban) => ban !== undefined)
+        .filter(hasCause)
+        .take(limit)
+        .toArray();
+    };
+  };
+}
+
+/** The bans that hit `network`, widest first. */
+export function bansAround(network: Network, state: DesiredState, sources: BanSources): readonly Ban[] {
+  const { at } = readBans(state, sources);
+  return networksAround(network).flatMap((around) => at(formatNetwork(around)) ?? []);
+}
+
+/** The bans of store and kernel together. */
+function readBans(state: DesiredState, sources: BanSources) {
+  const kernelBans = Map.groupBy(sources.view.policyBans, (ban) => ban.address);
+  return {
+    kernelAddresses: [...kernelBans.keys()],
+    at: (address: string): Ban | undefined =>
+      mergeBan(address, state.operatorBan(address), kernelBans.get(address) ?? [], sources),
+  };
+}
+
+function causeMatcher(by: BanFilter["by"], policy: string | undefined): (ban: Ban) => boolean {
+  return ({ causes }) =>
+    (by === undefined || causes.some((cause) => cause.by === by)) &&
+    (policy === undefined || causes.some((cause) => cause.by === "policy" && cause.policy === policy));
+}
+
+type PolicyCause = Extract<BanCause, { readonly by: "policy" }>;
+
+/** A steady order, so that a ban's version changes only when its causes do. */
+function byPolicy(a: PolicyCause, b: PolicyCause): number {
+  if (a.policy === b.policy) return a.since - b.since;
+  return a.policy < b.policy ? -1 : 1;
+}
+
+function latestEnd(causes: readonly BanCause[]): number | null {
+  return causes.reduce<number | null>(
+    (latest, { expiresAt }) => (latest === null || expiresAt === null ? null : Math.max(latest, expiresAt)),
+    0,
+  );
+}

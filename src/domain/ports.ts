@@ -1,0 +1,203 @@
+import type { Grace, KernelBan, OperatorBan } from "./ban.ts";
+import type { Confirmation } from "./confirmation.ts";
+import type { Enforcement, Offender, Policy } from "./policy.ts";
+
+/** Time, injectable so that no test sleeps. */
+export interface Clock {
+  /** Wall-clock time in milliseconds since the epoch. */
+  now(): number;
+  /** Time in milliseconds that never jumps (CLOCK_MONOTONIC). */
+  monotonic(): number;
+  /** Calls back once after `delay` milliseconds; the result cancels it. */
+  after(delay: number, callback: () => void): () => void;
+}
+
+/** Reads of the desired state; each sees the last committed change. */
+export interface DesiredState {
+  /** Grows with every committed change. */
+  revision(): number;
+  policy(name: string): Policy | undefined;
+  /** Sorted by name. */
+  policies(): readonly Policy[];
+  operatorBan(address: string): OperatorBan | undefined;
+  /** All of them, expired ones included until they are removed. */
+  operatorBans(): readonly OperatorBan[];
+  /** Bans that the kernel made by itself, as they were last seen; so that they can be put back. */
+  kernelBans(): readonly KernelBan[];
+  /** Addresses whose kernel-made bans were lifted over the API, until a pass has done so. */
+  lifts(): readonly string[];
+  grace(address: string): Grace | undefined;
+  /** All of them, ended ones included until they are removed. */
+  graces(): readonly Grace[];
+  confirmation(id: string): Confirmation | undefined;
+  /** All of them, reverted ones included until they are removed. */
+  confirmations(): readonly Confirmation[];
+}
+
+/** Changes inside one transaction. Each put or delete moves `revision` on. */
+export interface StateChange extends DesiredState {
+  putPolicy(policy: Policy): void;
+  /** True when there was one. */
+  deletePolicy(name: string): boolean;
+  putOperatorBan(ban: OperatorBan): void;
+  /** True when there was one. */
+  deleteOperatorBan(address: string): boolean;
+  /** One for each home and address. */
+  putKernelBan(ban: KernelBan): void;
+  /** True when there was one. */
+  deleteKernelBan(home: string, address: string): boolean;
+  putLift(address: string): void;
+  /** True when there was one. */
+  deleteLift(address: string): boolean;
+  putGrace(grace: Grace): void;
+  /** True when there was one. */
+  deleteGrace(address: string): boolean;
+  putConfirmation(confirmation: Confirmation): void;
+  /** True when there was one. */
+  deleteConfirmation(id: string): boolean;
+}
+
+/** The durable truth. */
+export interface Store extends DesiredState {
+  /**
+   * Runs `work` in a transaction and resolves with its result once it is fsynced. When `work` throws, nothing of it is kept and
+   * the error is passed on. Changes that wait at the same time share one commit.
+   */
+  transact<T>(work: (change: StateChange) => T): Promise<T>;
+  close(): void;
+}
+
+/** What one pass is to bring about. */
+export interface Desired {
+  readonly policies: readonly Policy[];
+  readonly operatorBans: readonly OperatorBan[];
+  /** Addresses whose kernel-made bans are to be lifted by this pass. */
+  readonly lifts: readonly string[];
+  readonly graces: readonly Grace[];
+}
+
+/** All that a pass would send to the kernel, to the letter. */
+export interface WritePlan {
+  /** Lines for `iptables-restore --noflush`. */
+  readonly ipv4: readonly string[];
+  /** Lines for `ip6tables-restore --noflush`. */
+  readonly ipv6: readonly string[];
+  /** Commands for lists of xt_recent, one write each. */
+  readonly recent: readonly { readonly list: string; readonly write: string }[];
+  /** Lines for `ipset restore`. */
+  readonly ipset: readonly string[];
+}
+
+/** What a pass found and did. */
+export interface PassReport {
+  /** How many lines of restore text and list entries were written. */
+  readonly writes: number;
+  /** What was found different from the last pass's outcome, in words; empty when only the asked change was made. */
+  readonly found: readonly string[];
+  /** Every running ban that the kernel made by itself. */
+  readonly kernelBans: readonly KernelBan[];
+  /** True when the end of some ban is known to a second only; a look soon makes it precise. */
+  readonly imprecise: boolean;
+  /** The next end, in milliseconds since the epoch, of a ban that the kernel does not end by itself; null when there is none. */
+  readonly nextEnd: number | null;
+}
+
+/** A ban that the kernel made by itself, and whether the kernel still holds it. */
+export interface ViewedBan extends KernelBan {
+  readonly enforced: boolean;
+}
+
+/** What the kernel holds now. */
+export interface KernelView {
+  /** Addresses and networks of operator bans that the kernel refuses now. */
+  readonly operatorBans: ReadonlySet<string>;
+  readonly policyBans: readonly ViewedBan[];
+  /** Sources seen over the limit of the named policy, newest first. */
+  offenders(policy: string): readonly Offender[];
+}
+
+/** What the kernel has room for. */
+export interface BanRoom {
+  /** Operator bans of one family. */
+  readonly capacity: number;
+  /** Whether networks can be banned too. */
+  readonly networks: boolean;
+  /** How to make room, or to be able to ban networks, as a sentence. */
+  readonly remedy: string;
+}
+
+/** What a glance at the lists tells, without starting a program. */
+export interface Glance {
+  /** Lists that our rules keep alive are gone: somebody flushed the rules. */
+  readonly flushed: boolean;
+  /** A packet went over some limit since the lists of bans were last read. */
+  readonly activity: boolean;
+}
+
+/** Where our rules stand among those of others. */
+export interface Position {
+  /** Rules of others that see a packet before ours do and could decide on it, as iptables-save prints them, in the order in which they are asked. */
+  readonly shadowedBy: readonly string[];
+}
+
+/** The kernel's side. Errors: `DomainError` `kernel-refused` when netfilter says no, `EnforcementDelayed` when it can't answer now. */
+export interface Firewall {
+  /** Takes over the kernel-made bans that an earlier process had seen, so that those that were lost meanwhile come back. */
+  recall(bans: readonly KernelBan[]): void;
+  /** Asks the kernel whether it would accept `desired`, changing nothing. */
+  check(desired: Desired): Promise<void>;
+  /** What `converge` would send for `desired` now; changes nothing. */
+  plan(desired: Desired): Promise<WritePlan>;
+  /** Makes the kernel hold `desired`: reads, compares, writes the difference, reads back. */
+  converge(desired: Desired): Promise<PassReport>;
+  /**
+   * The same for ban-list entries alone, without looking at the rules; cheap. Falls back to the whole pass when a list is missing.
+   * @param fresh read the sets anew although nothing says that they have changed
+   */
+  convergeBans(desired: Desired, fresh: boolean): Promise<PassReport>;
+  /** A few microseconds' look. */
+  glance(): Glance;
+  /** Reads what the kernel holds now. */
+  view(): Promise<KernelView>;
+  banRoom(): BanRoom;
+  position(): Promise<Position>;
+}
+
+/** The open TCP connections to this host's own ports, from connection tracking. Both reject with `EnforcementDelayed` when it can't be read or changed now. */
+export interface Connections {
+  /** Streams them: `source` is the canonical address that opened the connection, `port` this host's, after any address translation. */
+  scan(visit: (source: string, port: number) => void): Promise<void>;
+  /** Ends those of these addresses and networks, connection tracking entry and local socket; resolves with how many there were. */
+  sever(networks: readonly string[]): Promise<number>;
+}
+
+/** Who must not be shut out of this host, as it is now. Addresses are canonical. */
+export interface Surroundings {
+  /** Next hops of the default routes. */
+  gateways(): readonly string[];
+  ownAddresses(): readonly string[];
+  /** Addresses with an open SSH connection to this host. @throws {EnforcementDelayed} while that can't be read */
+  sshClients(): Promise<readonly string[]>;
+  /** The ports on which this host takes SSH connections. */
+  sshPorts(): readonly number[];
+}
+
+/** Raised by the firewall when the kernel can't be reached now (a lock, a missing program, a timeout); the change stays wanted. */
+export class EnforcementDelayed extends Error {
+  override readonly name = "EnforcementDelayed";
+}
+
+/** Asks for passes and tells what came of them. */
+export interface Enforcer {
+  /**
+   * Waits (bounded) for a pass that covers the store's present revision; false when it is not in the kernel yet.
+   * @throws {DomainError} `kernel-refused` for scope `rules`, when the kernel says no to the rules as they are stored now
+   */
+  settle(scope: "rules" | "bans"): Promise<boolean>;
+  /** What the last pass says about this policy. */
+  enforcementOf(policy: Policy): Enforcement;
+  /** True while the last look at the rules found them in step. */
+  inStep(): boolean;
+  /** Null while the kernel is in step with the store, otherwise why it is not. */
+  failure(): string | null;
+}

@@ -1,0 +1,17 @@
+import type { OperatorBan } from "../../domain/ban.ts";
+import { integerOf, integerOrNullOf, textOf } from "../row.ts";
+import { defineTable } from "./table.ts";
+
+export const operatorBansTable = defineTable({
+  name: "operator_bans",
+  key: ["address"],
+  keyOf: (ban: OperatorBan) => [ban.address],
+  encode: ({ address, actor, reason, since, expiresAt }) => ({ address, actor, reason, since, expires_at: expiresAt }),
+  decode: (row) => ({
+    address: textOf(row, "address"),
+    actor: textOf(row, "actor"),
+    reason: textOf(row, "reason"),
+    since: integerOf(row, "since"),
+    expiresAt: integerOrNullOf(row, "expires_at"),
+  }),
+});
