@@ -1,0 +1,135 @@
+import { contains, type Network, parseNetwork } from "../../domain/network.ts";
+import type { Policy } from "../../domain/policy.ts";
+import type { Desired } from "../../domain/ports.ts";
+import { createExclusive } from "../exclusive.ts";
+import type { IpSets } from "../ipset/sets.ts";
+import type { KernelLists } from "../kernel-lists.ts";
+import { memo } from "../memo.ts";
+import type { RecentLists } from "../recent/list-files.ts";
+import { type BanLedger, createBanLedger, type LedgerBan, type LedgerState, standingCauses } from "./ban-ledger.ts";
+import { parseOffenderName } from "./names.ts";
+import { type Reading, withoutPrefix } from "./reading.ts";
+import type { ListWrite } from "./timed-entries.ts";
+
+export interface BanKeeperOptions {
+  readonly lists: RecentLists;
+  readonly sets: IpSets;
+  readonly kernelLists: KernelLists;
+  readonly protectedNetworks: readonly Network[];
+}
+
+/** A reading, what it says, and the bans that go on running. */
+export interface KeptBans {
+  readonly reading: Reading;
+  readonly state: LedgerState;
+  readonly running: readonly LedgerBan[];
+  readonly removals: Removals;
+}
+
+/** Entries that are taken out before anything else is written. */
+export interface Removals {
+  readonly ended: ReadonlySet<LedgerBan>;
+  /** Lines for `ipset restore`. */
+  readonly ipset: readonly string[];
+  readonly recent: readonly ListWrite[];
+  /** Entries that nobody knows, in words. */
+  readonly found: readonly string[];
+}
+
+/** Knows the bans that the kernel made by itself, and ends those that nothing stands for. */
+export interface BanKeeper {
+  readonly ledger: Pick<BanLedger, "recall" | "bans" | "moved">;
+  /** Looks, and takes out what was lifted, what no policy stands for and what nobody knows. @throws {EnforcementDelayed} */
+  settle(desired: Desired, fresh: boolean): Promise<KeptBans>;
+  /** Looks only, and says what `settle` would do; by default about the policies of the last one. @throws {EnforcementDelayed} */
+  look(desired?: Desired): Promise<KeptBans>;
+  /** The policies that the last `settle` was about. */
+  policies(): readonly Policy[];
+  isProtected(address: string): boolean;
+  /** True when a packet went over some limit since the last `settle`. */
+  activity(): boolean;
+}
+
+export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }: BanKeeperOptions): BanKeeper {
+  const ledger = createBanLedger();
+  /** A reading and what follows from it must not meet another one's removals half way. */
+  const exclusive = createExclusive();
+  let present: readonly Policy[] = [];
+  let activitySeen = "";
+
+  const isProtected = (address: string): boolean => {
+    const network = parseNetwork(address);
+    return protectedNetworks.some((outer) => contains(outer, network));
+  };
+
+  const stands = (ban: LedgerBan, policies: readonly Policy[]): boolean =>
+    standingCauses(ban, policies).length > 0 && !isProtected(ban.address);
+
+  /** Bans that were made under a policy's earlier terms are read with those. */
+  const observe = (reading: Reading, policies: readonly Policy[]): LedgerState => {
+    return ledger.observe(reading, [...policies, ...present.filter((policy) => !policies.includes(policy))]);
+  };
+
+  /** Where lists and sets of offenders can hold these addresses. */
+  const tracesOf = (addresses: readonly string[], { sets: saved }: Reading) => {
+    if (addresses.length === 0) return [];
+    const names = [...lists.names(), ...(saved?.keys() ?? [])];
+    const traces = names.flatMap((name) => {
+      const list = parseOffenderName(name);
+      return list ? [{ name, list }] : [];
+    });
+    return addresses.flatMap((address) => {
+      const { family, prefix } = parseNetwork(address);
+      const fitting = traces.filter(({ list }) => list.family === family && list.prefix === prefix);
+      return fitting.map(({ name }) => ({ home: name, address }));
+    });
+  };
+
+  /** What has to be taken out: what was lifted, what no policy stands for, what nobody knows. */
+  const removalsOf = (desired: Desired, reading: Reading, state: LedgerState): Removals => {
+    const lifted = new Set(desired.lifts);
+    const ended = new Set(state.bans.filter((ban) => lifted.has(ban.address) || !stands(ban, desired.policies)));
+    const strays = state.strays.map(({ name, address }) => ({ home: name, address }));
+    const held = memo((home: string) => new Set(lists.read(home)?.map((entry) => entry.address)));
+    const inSet = memo((home: string) => new Set(reading.sets?.get(home)?.entries.map((entry) => entry.address)));
+    const entries = [...ended, ...tracesOf(desired.lifts, reading), ...strays].map(
+      ({ home, address }) => [home, withoutPrefix(address)] as const,
+    );
+    return {
+      ended,
+      found: strays.map(({ home, address }) => `unknown entry ${address} in ${home}`),
+      ipset: entries.flatMap(([home, entry]) => (inSet(home).has(entry) ? [`del ${home} ${entry}`] : [])),
+      recent: entries.flatMap(([list, entry]) => (held(list).has(entry) ? [{ list, write: `-${entry}` }] : [])),
+    };
+  };
+
+  return {
+    ledger,
+    settle: (desired, fresh) =>
+      exclusive(async () => {
+        const reading = await kernelLists.read(fresh);
+        activitySeen = reading.activity;
+        const state = observe(reading, desired.policies);
+        const removals = removalsOf(desired, reading, state);
+        const { ended, ipset, recent } = removals;
+        if (ipset.length > 0) {
+          await sets.restore(ipset);
+          kernelLists.changed();
+        }
+        for (const { list, write } of recent) lists.write(list, write);
+        for (const ban of ended) ledger.forget(ban);
+        present = desired.policies;
+        return { reading, state, running: state.bans.filter((ban) => !ended.has(ban)), removals };
+      }),
+    look: (desired) =>
+      exclusive(async () => {
+        const reading = await kernelLists.read(false);
+        const state = observe(reading, present);
+        const removals = removalsOf(desired ?? { policies: present, operatorBans: [], lifts: [], graces: [] }, reading, state);
+        return { reading, state, running: state.bans.filter((ban) => !removals.ended.has(ban)), removals };
+      }),
+    policies: () => present,
+    isProtected,
+    activity: () => kernelLists.activityMark() !== activitySeen,
+  };
+}

@@ -1,0 +1,143 @@
+import { createReadStream } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
+import { EnforcementDelayed } from "../../domain/ports.ts";
+import type { RunCommand } from "../command/run.ts";
+import { memo } from "../memo.ts";
+import { parseConntrackLine } from "./conntrack-lines.ts";
+import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
+
+export interface ConntrackOptions {
+  readonly run: RunCommand;
+  /** `/proc/net/nf_conntrack`, or a stand-in for it. */
+  readonly file?: string;
+  /** `/proc/net/tcp` and `/proc/net/tcp6`, or stand-ins for them. */
+  readonly socketFiles?: readonly string[];
+  /** This host's own addresses, as /proc or ip print them. */
+  readonly localAddresses?: () => readonly string[];
+}
+
+/** The kernel's table of connections. */
+export interface Conntrack {
+  /**
+   * Calls back for each open TCP connection to one of this host's addresses: the canonical source, and the port. Other work goes on
+   * between. Where the kernel tracks no connections, as no rule asks for it yet, the host's sockets tell.
+   */
+  scan(visit: (source: string, port: number) => void): Promise<void>;
+  /**
+   * Ends the connections that these addresses and networks have with this host now: the tracked flow and the local socket.
+   * @returns how many open TCP connections to this host were ended
+   * @throws {EnforcementDelayed} when a program that it needs fails
+   */
+  sever(networks: readonly string[]): Promise<number>;
+}
+
+/** Bytes that are read before other work gets its turn. */
+const chunkBytes = 64 * 1024;
+/** Sources that one `ss` is asked about. */
+const sourcesPerCommand = 100;
+
+export function createConntrack(options: ConntrackOptions): Conntrack {
+  const {
+    run,
+    file = "/proc/net/nf_conntrack",
+    socketFiles = ["/proc/net/tcp", "/proc/net/tcp6"],
+    localAddresses = ownAddresses,
+  } = options;
+
+  /** Those that others opened: to a port on which somebody here listens. */
+  const scanSockets: Conntrack["scan"] = async (visit) => {
+    const listening = new Set<number>();
+    const connected: ConnectedSocket[] = [];
+    for (const each of socketFiles) {
+      for await (const line of linesOf(each)) {
+        const socket = parseSocketLine(line);
+        if (socket?.peer === null) listening.add(socket.localPort);
+        else if (socket) connected.push({ ...socket, peer: socket.peer });
+      }
+    }
+    for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
+  };
+
+  const scan: Conntrack["scan"] = async (visit) => {
+    const canonical = memo((text) => formatNetwork(parseAddress(text)));
+    const local = new Set(localAddresses().map(canonical));
+    const isLocal = (address: string) => local.has(address) || address.startsWith("127.");
+    let tracking = false;
+    for await (const line of linesOf(file)) {
+      tracking ||= line !== "";
+      const connection = parseConntrackLine(line);
+      if (connection && isLocal(canonical(connection.destination))) visit(canonical(connection.source), connection.port);
+    }
+    if (!tracking) await scanSockets(visit);
+  };
+
+  const mustRun = async (program: string, args: readonly string[], accepted: readonly number[]): Promise<void> => {
+    const { exitCode, failure, stderr } = await run(program, args);
+    if (exitCode !== null && accepted.includes(exitCode)) return;
+    throw new EnforcementDelayed(
+      `${program} fails: ${(failure ?? stderr.trim().replace(/\s+/g, " ")) || `exit code ${exitCode}`}`,
+    );
+  };
+
+  return {
+    scan,
+    sever: async (texts) => {
+      const covers = coverage(texts.map(parseNetwork));
+      const [tracked, sockets] = [new Map<string, number>(), new Map<string, number>()];
+      const countInto = (counts: Map<string, number>) => (source: string) => {
+        if (covers(source)) counts.set(source, (counts.get(source) ?? 0) + 1);
+      };
+      // A socket that was open before the kernel began to track connections is in one list only.
+      await scan(countInto(tracked));
+      await scanSockets(countInto(sockets));
+      const open = new Map(
+        [...tracked, ...sockets].map(([source]) => [source, Math.max(tracked.get(source) ?? 0, sockets.get(source) ?? 0)]),
+      );
+      const sources = [...open.keys()];
+      for (let from = 0; from < sources.length; from += sourcesPerCommand) {
+        const some = sources.slice(from, from + sourcesPerCommand);
+        await mustRun("ss", ["-K", "-t", "-H", some.map((source) => `dst ${bracketed(source)}`).join(" or ")], [0]);
+        // 1: the flow was gone already.
+        for (const source of some) await mustRun("conntrack", ["-D", "-s", source], [0, 1]);
+      }
+      return [...open.values()].reduce((sum, count) => sum + count, 0);
+    },
+  };
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  let rest = "";
+  try {
+    for await (const chunk of createReadStream(file, { encoding: "latin1", highWaterMark: chunkBytes })) {
+      const lines = (rest + String(chunk)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    // A kernel that tracks no connections has no such file.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+}
+
+/** Says whether an address is among some addresses and networks. */
+function coverage(networks: readonly Network[]): (source: string) => boolean {
+  const single = new Set(networks.filter(isSingleAddress).map(formatNetwork));
+  const wide = networks.filter((network) => !isSingleAddress(network));
+  return (source) => {
+    if (single.has(source)) return true;
+    if (wide.length === 0) return false;
+    const address = parseAddress(source);
+    return wide.some((network) => contains(network, address));
+  };
+}
+
+function ownAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ address }) => address.replace(/%.*$/, "")),
+  );
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}

@@ -1,0 +1,285 @@
+import type { Inspector } from "../domain/inspection.ts";
+import type { Family, Network } from "../domain/network.ts";
+import {
+  type Clock,
+  type Desired,
+  EnforcementDelayed,
+  type Firewall,
+  type KernelView,
+  type PassReport,
+} from "../domain/ports.ts";
+import { banRoomOf } from "./ban-room.ts";
+import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
+import { createBanKeeper } from "./bans/ban-keeper.ts";
+import { type LedgerBan, type LedgerState, standingCauses } from "./bans/ban-ledger.ts";
+import { operatorName } from "./bans/names.ts";
+import type { Reading } from "./bans/reading.ts";
+import type { ListWrite } from "./bans/timed-entries.ts";
+import type { RunCommand } from "./command/run.ts";
+import { createCountWatch } from "./count-watch.ts";
+import { createExclusive } from "./exclusive.ts";
+import { otherBackendInUse, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
+import type { IpSets } from "./ipset/sets.ts";
+import type { Backend } from "./iptables/backend.ts";
+import { memoryOf } from "./iptables/ruleset.ts";
+import { diffTable } from "./iptables/table-diff.ts";
+import { createFilterTable } from "./iptables/tables.ts";
+import { createKernelLists } from "./kernel-lists.ts";
+import { createOffenderReader } from "./offenders.ts";
+import { type Plan, writesOf } from "./plan.ts";
+import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
+import type { RecentLists } from "./recent/list-files.ts";
+
+export interface NetfilterOptions {
+  readonly backend: Backend;
+  /** The version of iptables. */
+  readonly version: string;
+  readonly protectedNetworks: readonly Network[];
+  readonly run: RunCommand;
+  readonly lists: RecentLists;
+  readonly sets: IpSets;
+  readonly clock: Clock;
+}
+
+/** The firewall of this host's network namespace, with the removal of all that is its own. */
+export interface NetfilterFirewall extends Firewall {
+  readonly inspector: Inspector;
+  /** Removes every chain, list and set that is this service's own; both families. */
+  purge(): Promise<void>;
+}
+
+/** Drives iptables, ip6tables, the xt_recent lists and ipset. */
+export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
+  const { backend, version, protectedNetworks, run, lists, sets, clock } = options;
+  const tables = { 4: createFilterTable(4, backend, run), 6: createFilterTable(6, backend, run) };
+  const kernelLists = createKernelLists({ lists, sets, clock });
+  /** Whoever asks the kernel what it would do must not see a pass half way. */
+  const exclusive = createExclusive();
+  const keeper = createBanKeeper({ lists, sets, kernelLists, protectedNetworks });
+  const planFor = backend === "legacy" ? planSparingly : planPass;
+  /** Whether a table was seen to hold and print what was written to it. */
+  let verified = false;
+  /** What the last pass left. */
+  let left: Plan | null = null;
+  const offenderReader = createOffenderReader();
+  const stuckSets = new Set<string>();
+  const counts = createCountWatch(backend, clock);
+
+  const actualOf = async (reading: Reading, running: readonly LedgerBan[]): Promise<Actual> => {
+    const [four, six] = await Promise.all([tables[4].read(), tables[6].read()]);
+    return {
+      tables: { 4: four, 6: six },
+      sets: reading.sets,
+      lists,
+      running,
+      now: reading.now,
+      protectedNetworks,
+      stuckSets,
+    };
+  };
+
+  /** Writes all of a plan but the entries of lists. */
+  const writeTables = async (plan: Plan): Promise<void> => {
+    const [misshapen] = plan.misshapenSets;
+    if (misshapen !== undefined) {
+      throw new EnforcementDelayed(
+        `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
+      );
+    }
+    if (plan.ipset.length > 0) {
+      await sets.restore(plan.ipset);
+      kernelLists.changed();
+    }
+    const changed = families.filter((family) => plan.tables[family].length > 0);
+    if (changed.length > 0) counts.written();
+    const outcomes = await Promise.allSettled(changed.map((family) => tables[family].apply(plan.tables[family])));
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    if (plan.obsoleteSets.length > 0) {
+      for (const name of await sets.destroy(plan.obsoleteSets)) stuckSets.add(name);
+      kernelLists.changed();
+    }
+  };
+
+  /** What a pass would do now. */
+  const foresee = async (desired: Desired) => {
+    const { reading, running, removals } = await keeper.look(desired);
+    return { planned: planFor(desired, await actualOf(reading, running)), removals };
+  };
+
+  const writeEntries = (writes: readonly ListWrite[]): void => {
+    for (const { list, write } of writes) {
+      // A list that is gone holds nothing that would have to be taken out.
+      if (!lists.write(list, write) && write.startsWith("+")) throw new EnforcementDelayed(`the list ${list} is missing`);
+    }
+    const added = writes.filter(({ write }) => write.startsWith("+"));
+    for (const [list, own] of Map.groupBy(added, (write) => write.list)) {
+      const held = new Set(lists.read(list)?.map((entry) => entry.address));
+      const lost = own.filter(({ write }) => !held.has(write.slice(1)));
+      if (lost.length > 0)
+        throw new EnforcementDelayed(`the list ${list} does not hold ${lost.length} of the entries written to it`);
+    }
+  };
+
+  /** Looks whether the kernel holds what it took. */
+  const verify = async ({ chains }: Plan): Promise<void> => {
+    for (const family of families) {
+      const rest = diffTable(await tables[family].read(), chains[family], family);
+      if (rest.lines.length > 0) {
+        throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
+      }
+    }
+    verified = true;
+  };
+
+  /**
+   * What somebody else did. Rules that are as the last pass left them differ only because what is wanted has changed since: the last
+   * ban under a policy's earlier terms has ended, say.
+   */
+  const meddling = (planned: Plan, actual: Actual): readonly string[] => {
+    const strange = planned.obsoleteSets.filter((name) => !left?.sets.includes(name)).map((name) => `set ${name} not wanted`);
+    const before = left?.chains;
+    const untouched =
+      before && families.every((family) => diffTable(actual.tables[family], before[family], family).lines.length === 0);
+    return [...(untouched ? [] : planned.rulesFound), ...planned.found, ...strange];
+  };
+
+  const afterwards = ({ imprecise }: LedgerState): Pick<PassReport, "kernelBans" | "imprecise" | "nextEnd"> => {
+    const kernelBans = keeper.ledger.bans();
+    const ends = kernelBans.filter(({ home }) => isHeldHome(home)).map((ban) => ban.expiresAt);
+    return { kernelBans, imprecise, nextEnd: ends.length === 0 ? null : Math.min(...ends) };
+  };
+
+  const converge = (desired: Desired): Promise<PassReport> =>
+    exclusive(async () => {
+      try {
+        return await convergeNow(desired);
+      } catch (error) {
+        // Whatever went wrong, what was read before is no ground for the next try.
+        kernelLists.changed();
+        throw error;
+      }
+    });
+
+  const convergeNow = async (desired: Desired): Promise<PassReport> => {
+    await kernelLists.calibrate();
+    // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
+    const looking = desired.policies === keeper.policies();
+    const { reading, state, running, removals } = await keeper.settle(desired, looking || kernelLists.flushed());
+    const actual = await actualOf(reading, running);
+    counts.seen(actual.tables, desired.policies);
+    const planned = planFor(desired, actual);
+    const found = meddling(planned, actual);
+    await writeTables(planned);
+    left = planned;
+    if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
+    writeEntries(planned.recent);
+    for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
+    const wrote = planned.tables[4].length + planned.tables[6].length > 0;
+    if (wrote && (looking || !verified)) await verify(planned);
+    const taken = removals.ipset.length + removals.recent.length;
+    return {
+      writes: taken + writesOf(planned),
+      found: [...removals.found, ...found],
+      ...afterwards(state),
+    };
+  };
+
+  const view = async (): Promise<KernelView> => {
+    const { reading, running } = await keeper.look();
+    const policies = keeper.policies();
+    const policyBans = running.map((ban) => ({ ...ban, policies: standingCauses(ban, policies), enforced: ban.present }));
+    const operatorBans = new Set(
+      families.flatMap((family) => {
+        const name = operatorName(family);
+        const held = [...(lists.read(name) ?? []), ...(reading.sets?.get(name)?.entries ?? [])].map((entry) => entry.address);
+        // What is protected is let in before anybody looks at the bans.
+        return held.filter((address) => !keeper.isProtected(address));
+      }),
+    );
+    const offenders = (name: string) => {
+      const policy = policies.find((one) => one.name === name);
+      return policy === undefined ? [] : offenderReader.read(reading, name, policyBans, memoryOf(policy));
+    };
+    return { operatorBans, policyBans, offenders };
+  };
+
+  const inspector: Inspector = {
+    facts: async () => {
+      const reading = await kernelLists.read(false);
+      return {
+        backend,
+        version,
+        otherBackendInUse: await otherBackendInUse(backend, run),
+        withoutSets: kernelLists.withoutSets(),
+        lists: readFill(lists, reading.sets),
+        countsForgottenAt: counts.forgottenAt(),
+      };
+    },
+    recentLists: () => readRecentLists(lists),
+    recentList: (name) => readRecentList(lists, name, kernelLists.wallTimeOf),
+    countsForgottenAt: counts.forgottenAt,
+  };
+
+  return {
+    inspector,
+    recall: keeper.ledger.recall,
+    check: (desired) =>
+      exclusive(async () => {
+        const { planned } = await foresee(desired);
+        const changed = families.filter((family) => testable(planned, family).length > 0);
+        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+      }),
+    plan: (desired) =>
+      exclusive(async () => {
+        const { planned, removals } = await foresee(desired);
+        return {
+          ipv4: planned.tables[4],
+          ipv6: planned.tables[6],
+          recent: [...removals.recent, ...planned.recent],
+          ipset: [...removals.ipset, ...planned.ipset, ...planned.obsoleteSets.map((name) => `destroy ${name}`)],
+        };
+      }),
+    converge,
+    convergeBans: async (desired, fresh) => {
+      if (kernelLists.flushed() || !families.every((family) => lists.exists(operatorName(family)))) return converge(desired);
+      const { reading, state, running, removals } = await keeper.settle(desired, fresh);
+      const { now } = reading;
+      if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
+      const plans = planTimedEntries(desired, { lists, sets: reading.sets, now });
+      const ipset = plans.flatMap((plan) => plan.ipset);
+      if (ipset.length > 0) {
+        await sets.restore(ipset);
+        kernelLists.changed();
+      }
+      const recent = plans.flatMap((plan) => plan.recent);
+      writeEntries(recent);
+      const writes = removals.ipset.length + removals.recent.length + ipset.length + recent.length;
+      return { writes, found: removals.found, ...afterwards(state) };
+    },
+    glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
+    view,
+    position: async () => ({ shadowedBy: await readShadows(backend, run) }),
+    banRoom: () => banRoomOf(lists.capacity(), kernelLists.withoutSets()),
+    purge: async () => {
+      for (const family of families) {
+        const change = diffTable(await tables[family].read(), null, family);
+        if (change.lines.length > 0) await tables[family].apply(change.lines);
+      }
+      const { sets: saved } = await kernelLists.read(true);
+      if (saved && saved.size > 0) await sets.destroy([...saved.keys()]);
+    },
+  };
+}
+
+/** The lines with another set's name for each set that is not made yet: iptables looks names up even when it is only to test. */
+function testable({ ipset, tables }: Plan, family: Family): readonly string[] {
+  const missing = new Set(ipset.filter((line) => line.startsWith("create ")).map((line) => line.split(" ")[1] ?? ""));
+  const standIn = operatorName(family);
+  // A kernel that has nothing of ours has no set to stand in; it is asked when the rules are written.
+  if (missing.has(standIn)) return [];
+  return tables[family].map((line) =>
+    line.replace(/ --(match|add)-set (\S+) /, (words, option: string, name: string) =>
+      missing.has(name) ? ` --${option}-set ${standIn} ` : words,
+    ),
+  );
+}

@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
+import type { Family } from "../domain/network.ts";
+import { EnforcementDelayed } from "../domain/ports.ts";
+import type { RunCommand } from "./command/run.ts";
+import type { SavedSet } from "./ipset/saved-sets.ts";
+import { type Backend, programOf } from "./iptables/backend.ts";
+import { isOwnJump } from "./iptables/saved-table.ts";
+import { ownListPattern, type RecentLists } from "./recent/list-files.ts";
+
+const families = [4, 6] as const satisfies readonly Family[];
+/** Tables whose rules see a packet before the filter table does. */
+const earlierTables = ["raw", "mangle"] as const;
+/** What no packet to this host meets. */
+const otherPaths = /^-A (OUTPUT|FORWARD|POSTROUTING) /;
+
+/**
+ * Rules of others that can decide about a packet before ours: those above the jump in INPUT, and those that drop in earlier tables.
+ * As `iptables-save` prints them, with the family and table in front.
+ */
+export async function readShadows(backend: Backend, run: RunCommand): Promise<readonly string[]> {
+  const found = await Promise.all(
+    families.map(async (family) => {
+      const tables = await Promise.all(
+        (["filter", ...earlierTables] as const).map(async (table) => ({
+          table,
+          rules: await rulesOf(family, backend, table, run),
+        })),
+      );
+      return tables.flatMap(({ table, rules }) =>
+        (table === "filter"
+          ? aboveJump(rules)
+          : rules.filter((rule) => /-[jg] (DROP|REJECT)\b/.test(rule) && !otherPaths.test(rule))
+        ).map((rule) => `IPv${family} ${table}: ${rule}`),
+      );
+    }),
+  );
+  return found.flat();
+}
+
+/** Whether the backend that this service does not use has rules too; packets then meet both. */
+export async function otherBackendInUse(backend: Backend, run: RunCommand): Promise<boolean> {
+  const other = backend === "nft" ? "legacy" : "nft";
+  const inUse = await Promise.all(
+    families.map(async (family) => {
+      // Asking the legacy program would make the kernel set up its tables.
+      const names = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
+      if (other === "legacy" && !(existsSync(names) && readFileSync(names, "utf8").trim() !== "")) return false;
+      const result = await run(`${programOf(family, other)}-save`, []);
+      return result.exitCode === 0 && result.stdout.split("\n").some((line) => line.startsWith("-A "));
+    }),
+  );
+  return inUse.includes(true);
+}
+
+/** How full this service's lists and sets are. */
+export function readFill(lists: RecentLists, sets: ReadonlyMap<string, SavedSet> | null): readonly ListFill[] {
+  const capacity = lists.capacity();
+  const own = lists.names().filter((name) => ownListPattern.test(name));
+  return [
+    ...own.map((name) => ({ name, kind: "xt_recent" as const, entries: lists.read(name)?.length ?? 0, capacity })),
+    ...[...(sets?.values() ?? [])].map((set) => ({
+      name: set.name,
+      kind: "ipset" as const,
+      entries: set.entries.length,
+      capacity: set.capacity,
+    })),
+  ];
+}
+
+/** Every xt_recent list on the host, those of others too. */
+export function readRecentLists(lists: RecentLists): readonly RecentListSummary[] {
+  const capacity = lists.capacity();
+  return lists
+    .names()
+    .toSorted()
+    .map((name) => ({ name, own: ownListPattern.test(name), entries: lists.read(name)?.length ?? 0, capacity }));
+}
+
+/** One of them with its entries, the latest first; undefined when there is no such list. */
+export function readRecentList(
+  lists: RecentLists,
+  name: string,
+  wallTimeOf: (jiffies: number) => number,
+): RecentList | undefined {
+  const entries = lists.names().includes(name) ? lists.read(name) : undefined;
+  return (
+    entries && {
+      name,
+      own: ownListPattern.test(name),
+      capacity: lists.capacity(),
+      entries: entries
+        .map(({ address, lastSeen, stamps }) => ({ address, lastSeenAt: wallTimeOf(lastSeen), seenAt: stamps.map(wallTimeOf) }))
+        .sort((a, b) => b.lastSeenAt - a.lastSeenAt),
+    }
+  );
+}
+
+async function rulesOf(family: Family, backend: Backend, table: string, run: RunCommand): Promise<readonly string[]> {
+  const program = `${programOf(family, backend)}-save`;
+  const { exitCode, stdout, failure } = await run(program, ["-t", table]);
+  // A kernel that never had a rule in the table may not know it.
+  if (exitCode !== 0 && table !== "filter") return [];
+  if (exitCode !== 0) throw new EnforcementDelayed(`${program} fails: ${failure ?? exitCode}`);
+  return stdout.split("\n").filter((line) => line.startsWith("-A "));
+}
+
+function aboveJump(rules: readonly string[]): readonly string[] {
+  const input = rules.filter((rule) => rule.startsWith("-A INPUT"));
+  const jump = input.findIndex((rule) => isOwnJump(rule));
+  return jump < 0 ? input : input.slice(0, jump);
+}

@@ -1,0 +1,62 @@
+import { formatNetwork, NetworkSyntaxError, parseNetwork } from "../../domain/network.ts";
+
+/** One element of a set. */
+export interface SetEntry {
+  /** Canonical address or network. */
+  readonly address: string;
+  /** Whole seconds that are left, as the kernel rounds them down; null: no end. */
+  readonly secondsLeft: number | null;
+}
+
+/** A set of this service as the kernel has it. */
+export interface SavedSet {
+  readonly name: string;
+  /** The words of its `create` line that this service decides about, in its own order: type, family, netmask, maxelem. */
+  readonly shape: string;
+  readonly capacity: number;
+  readonly entries: readonly SetEntry[];
+}
+
+const ownName = /^cld[46]-[a-z0-9-]+$/;
+
+/** Reads the text of `ipset save`, leaving out the sets of others. */
+export function parseSavedSets(text: string): ReadonlyMap<string, SavedSet> {
+  const sets = new Map<string, SavedSet & { readonly entries: SetEntry[] }>();
+  for (const line of text.split("\n")) {
+    const [command, name, ...words] = line.split(" ");
+    if (name === undefined || !ownName.test(name)) continue;
+    if (command === "create") {
+      const shape = shapeOf(words);
+      sets.set(name, { name, shape, capacity: Number(optionOf(words, "maxelem")), entries: [] });
+    } else if (command === "add") {
+      const address = canonical(words[0] ?? "");
+      const left = Number(optionOf(words, "timeout") ?? 0);
+      if (address !== undefined) sets.get(name)?.entries.push({ address, secondsLeft: left === 0 ? null : left });
+    }
+  }
+  return sets;
+}
+
+/** The decisive words of a set's definition; equal shapes can stand for each other. */
+export function shapeOf(words: readonly string[]): string {
+  const [type = ""] = words;
+  const options = ["family", "netmask", "maxelem"].flatMap((name) => {
+    const value = optionOf(words, name);
+    return value === undefined ? [] : [`${name} ${value}`];
+  });
+  return [type, ...options].join(" ");
+}
+
+function optionOf(words: readonly string[], name: string): string | undefined {
+  const index = words.indexOf(name);
+  return index < 0 ? undefined : words[index + 1];
+}
+
+function canonical(text: string): string | undefined {
+  try {
+    return formatNetwork(parseNetwork(text));
+  } catch (error) {
+    if (error instanceof NetworkSyntaxError) return undefined;
+    throw error;
+  }
+}

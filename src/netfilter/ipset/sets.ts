@@ -1,0 +1,60 @@
+import { EnforcementDelayed } from "../../domain/ports.ts";
+import type { RunCommand } from "../command/run.ts";
+import { parseSavedSets, type SavedSet } from "./saved-sets.ts";
+
+/** The only way to ipset. */
+export interface IpSets {
+  /** Null where ipset works; otherwise why it does not, with the remedy. */
+  unavailable(): Promise<string | null>;
+  /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
+  read(): Promise<ReadonlyMap<string, SavedSet>>;
+  /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
+  restore(lines: readonly string[]): Promise<void>;
+  /** Destroys the sets; the result names those that rules of others keep. @throws {EnforcementDelayed} when ipset can't be started */
+  destroy(names: readonly string[]): Promise<readonly string[]>;
+}
+
+const remedy = "install Debian's package ipset, and load the modules ip_set and xt_set";
+
+export function createIpSets(run: RunCommand): IpSets {
+  const restore: IpSets["restore"] = async (lines) => {
+    const result = await run("ipset", ["restore", "-exist"], `${lines.join("\n")}\n`);
+    if (result.exitCode === 0) return;
+    throw new EnforcementDelayed(`ipset restore fails: ${oneLine(result.stderr || result.failure || "no message")}`);
+  };
+  return {
+    unavailable: async () => {
+      const result = await run("ipset", ["list", "-n"]);
+      if (result.failure === "not-found") return `the program ipset is missing: ${remedy}`;
+      if (result.exitCode === 0) return null;
+      return `ipset does not work here (${oneLine(result.stderr || result.failure || "no message")}): ${remedy}`;
+    },
+    read: async () => {
+      const result = await run("ipset", ["save"]);
+      if (result.exitCode !== 0)
+        throw new EnforcementDelayed(`ipset save fails: ${oneLine(result.stderr || result.failure || "no message")}`);
+      return parseSavedSets(result.stdout);
+    },
+    restore,
+    destroy: async (names) => {
+      try {
+        await restore(names.map((name) => `destroy ${name}`));
+        return [];
+      } catch (error) {
+        if (!(error instanceof EnforcementDelayed)) throw error;
+      }
+      const stuck: string[] = [];
+      for (const name of names) {
+        const result = await run("ipset", ["destroy", name]);
+        if (result.exitCode === null)
+          throw new EnforcementDelayed(`ipset destroy fails: ${result.failure ?? "ended by a signal"}`);
+        if (result.exitCode !== 0 && !/does not exist/.test(result.stderr)) stuck.push(name);
+      }
+      return stuck;
+    },
+  };
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s+/g, " ").slice(0, 300);
+}

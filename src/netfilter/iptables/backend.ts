@@ -1,0 +1,44 @@
+import type { Family } from "../../domain/network.ts";
+import type { RunCommand } from "../command/run.ts";
+
+export type Backend = "nft" | "legacy";
+
+/** The program of one family and backend that is found on the PATH, without an ending: `iptables-nft` and the like. */
+export const programOf = (family: Family, backend: Backend): string => `${family === 4 ? "iptables" : "ip6tables"}-${backend}`;
+
+/** A program that is needed is missing, or does not say what it is. The message says how to get it. */
+export class BackendMissingError extends Error {
+  override readonly name = "BackendMissingError";
+}
+
+/**
+ * Finds out which backend to use: the one that is asked for, or for `auto` the one that `iptables` on this host is.
+ * @throws {BackendMissingError}
+ */
+export async function detectBackend(wanted: Backend | "auto", run: RunCommand): Promise<{ backend: Backend; version: string }> {
+  const backend = wanted === "auto" ? await hostBackend(run) : wanted;
+  let version = "";
+  for (const family of [4, 6] as const) {
+    for (const ending of ["-restore", "-save"]) {
+      const program = `${programOf(family, backend)}${ending}`;
+      const answer = await run(program, ["--version"]);
+      if (answer.failure === "not-found") throw new BackendMissingError(missing(program));
+      version ||= /v(\d[\w.]*)/.exec(answer.stdout)?.[1] ?? "";
+    }
+  }
+  return { backend, version };
+}
+
+async function hostBackend(run: RunCommand): Promise<Backend> {
+  const answer = await run("iptables", ["--version"]);
+  if (answer.failure === "not-found") throw new BackendMissingError(missing("iptables"));
+  if (answer.stdout.includes("(nf_tables)")) return "nft";
+  if (answer.stdout.includes("(legacy)")) return "legacy";
+  throw new BackendMissingError(
+    `'iptables --version' says ${JSON.stringify((answer.stdout || answer.stderr).trim().slice(0, 100))}, neither nf_tables nor legacy; set CONNLIMITD_BACKEND to nft or legacy`,
+  );
+}
+
+function missing(program: string): string {
+  return `the program ${program} is missing: install Debian's package iptables (apt-get install iptables), and let PATH contain /usr/sbin`;
+}

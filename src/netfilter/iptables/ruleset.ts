@@ -1,0 +1,152 @@
+import type { Family, Network } from "../../domain/network.ts";
+import type { Policy } from "../../domain/policy.ts";
+import { type BanHome, banHomeName, banHomeOf, countPrefix, exemptionsOf, longestSetTimeout } from "../bans/ban-home.ts";
+import {
+  activityName,
+  canaryName,
+  graceListName,
+  graceSetName,
+  offenderListName,
+  offenderListOf,
+  offenderSetName,
+  operatorName,
+} from "../bans/names.ts";
+import { compileBanRules, refusalTarget } from "./ban-rules.ts";
+import { dispatchByPort, pushRule } from "./port-dispatch.ts";
+import { type Chains, entryChain, fromSource, type Match, newConnection, type Rule, type Target, tcp } from "./rule.ts";
+
+const operatorChain = "CLD-REFUSE";
+const canaryChain = "CLD-CANARY";
+const newConnectionChain = "CLD-NEW";
+const neighbourSolicitation = 135;
+const neighbourAdvertisement = 136;
+/** How long, in seconds, a source stays in a policy's set of offenders when no ban says how long it matters. */
+const offenderMemory = 86_400;
+
+/** What one family's rules are to enforce. */
+export interface RulesetInput {
+  readonly family: Family;
+  readonly policies: readonly Policy[];
+  readonly protectedNetworks: readonly Network[];
+  /** Whether ipset is there to hold what an xt_recent list has no room for. */
+  readonly withSets: boolean;
+  /** Lists and sets that no policy writes to any more, but whose bans still run. */
+  readonly retired: readonly BanHome[];
+}
+
+/** The chains that make the kernel do what the policies and bans say. Pure: the same input gives the same rules. */
+export function compileRuleset(input: RulesetInput): Chains {
+  const { family, withSets } = input;
+  const policies = input.policies.filter((policy) => policy.mode !== "off");
+  const bans = compileBanRules({ family, policies, withSets, retired: input.retired });
+  const counting = countingChains(family, policies, withSets);
+  const operatorSet: Match = { kind: "set", set: operatorName(family) };
+  const refuse: Target = { kind: "jump", chain: operatorChain };
+  const entry: Rule[] = [
+    ...input.protectedNetworks
+      .filter((network) => network.family === family)
+      .map((network) => fromSource(network, { kind: "return" })),
+    { matches: [checked(operatorName(family), family)], target: refuse },
+    ...(withSets ? [{ matches: [operatorSet], target: refuse }] : []),
+    ...bans.checks,
+  ];
+  if (counting.size > 0) entry.push({ matches: [tcp, newConnection], target: { kind: "goto", chain: newConnectionChain } });
+  return new Map<string, readonly Rule[]>([
+    [entryChain, entry],
+    [operatorChain, operatorRefusal(family)],
+    [
+      canaryChain,
+      [canaryName(family), activityName(family)].map((list) => ({ matches: [checked(list, family)], target: { kind: "none" } })),
+    ],
+    ...bans.chains,
+    ...counting,
+  ]);
+}
+
+/** What new connections meet: the way to the policies of their port, and each policy's own chains. */
+function countingChains(family: Family, policies: readonly Policy[], withSets: boolean): Map<string, readonly Rule[]> {
+  const chains = new Map<string, readonly Rule[]>();
+  const policiesOf = new Map<number, Rule[]>();
+  for (const policy of policies) {
+    const [policyChain, overChain] = [`CLD-P-${policy.name}`, `CLD-O-${policy.name}`];
+    chains.set(policyChain, policyRules(policy, family, overChain));
+    chains.set(overChain, overLimitRules(policy, family, withSets));
+    for (const port of policy.ports) pushRule(policiesOf, port, { matches: [], target: { kind: "jump", chain: policyChain } });
+  }
+  if (policiesOf.size === 0) return chains;
+  return new Map([...dispatchByPort(newConnectionChain, policiesOf), ...chains]);
+}
+
+/** Counting comes first and its consequences stand in a chain of their own: editing those leaves the rule that counts, and so its counts, alone. */
+function policyRules(policy: Policy, family: Family, overChain: string): Rule[] {
+  return [
+    ...exemptionsOf(policy, family).map((network) => fromSource(network, { kind: "return" })),
+    {
+      matches: [tcp, { kind: "connlimit", above: policy.maxConnections, prefix: countPrefix(policy, family) }],
+      target: { kind: "jump", chain: overChain },
+      identity: policy.ports.toSorted((a, b) => a - b).join(),
+    },
+  ];
+}
+
+/** What happens to a source over the limit: it is written down, banned unless it has grace, and refused. */
+function overLimitRules(policy: Policy, family: Family, withSets: boolean): Rule[] {
+  const offenders = offenderListOf(policy, family);
+  const { prefix } = offenders;
+  const noted: Match[] = [stamped(activityName(family), family), stamped(offenderListName(offenders), family, prefix)];
+  const note: Rule = {
+    matches: [tcp, ...noted],
+    target: withSets ? { kind: "add-to-set", set: offenderSetName(offenders), seconds: memoryOf(policy) } : { kind: "none" },
+  };
+  if (policy.mode === "observe") return [note];
+  const refuse = refusalTarget(policy.rejectWith);
+  const home = banHomeOf(policy, family, withSets);
+  if (policy.ban === null || home === undefined) return [note, { matches: [tcp], target: refuse }];
+  const grace: Match = withSets
+    ? { kind: "set", set: graceSetName(family) }
+    : checked(graceListName(family, prefix), family, prefix);
+  const spare: Rule = { matches: [tcp, grace, ...noted], target: refuse };
+  const list = banHomeName(home);
+  if (home.storage === "recent") return [spare, note, { matches: [tcp, stamped(list, family, prefix)], target: refuse }];
+  return [
+    spare,
+    note,
+    { matches: [tcp], target: { kind: "add-to-set", set: list, seconds: policy.ban.seconds } },
+    { matches: [tcp], target: refuse },
+  ];
+}
+
+/** How long, in seconds, the policy's set of offenders remembers a source: as long as its ban, which is how the two are told to belong together. */
+export function memoryOf({ mode, ban }: Policy): number {
+  return mode === "enforce" && ban !== null ? Math.min(ban.seconds, longestSetTimeout) : offenderMemory;
+}
+
+/** An operator's ban refuses every protocol; neighbour discovery goes on, or the refusal itself could not be delivered. */
+function operatorRefusal(family: Family): Rule[] {
+  const discovery = [neighbourSolicitation, neighbourAdvertisement].map(
+    (type): Rule => ({
+      matches: [
+        { kind: "protocol", protocol: "ipv6-icmp" },
+        { kind: "icmpv6", type },
+      ],
+      target: { kind: "return" },
+    }),
+  );
+  return [
+    ...(family === 6 ? discovery : []),
+    { matches: [tcp], target: { kind: "reject", with: "tcp-reset" } },
+    { matches: [], target: { kind: "reject", with: "port-unreachable" } },
+  ];
+}
+
+function checked(list: string, family: Family, prefix = singlePrefix(family)): Match {
+  return { kind: "recent", command: "rcheck", list, prefix };
+}
+
+function stamped(list: string, family: Family, prefix = singlePrefix(family)): Match {
+  return { kind: "recent", command: "set", list, prefix };
+}
+
+function singlePrefix(family: Family): number {
+  return family === 4 ? 32 : 128;
+}

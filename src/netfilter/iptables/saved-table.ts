@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { chainPrefix, entryChain } from "./rule.ts";
+import { commentPrefix } from "./rule-text.ts";
+
+/** What `iptables-save -t filter` told: rule texts without `-A CHAIN`, in order. */
+export interface SavedTable {
+  /** This service's own chains. */
+  readonly own: ReadonlyMap<string, readonly string[]>;
+  /** The rules of `INPUT`, everybody's. */
+  readonly input: readonly string[];
+  /** Own chains that rules of others lead to; they can't be removed. */
+  readonly referenced: ReadonlySet<string>;
+  /** Fingerprint of all that is not this service's: another one says that somebody changed the table. */
+  readonly foreign: string;
+}
+
+/** The output of a save command was not a whole table: the program failed, although it may have exited with 0. */
+export class SaveOutputError extends Error {
+  override readonly name = "SaveOutputError";
+}
+
+/**
+ * Reads the text of `iptables-save -t filter`.
+ * @throws {SaveOutputError} when the text is no whole table, or holds something other than chains and rules
+ */
+export function parseSavedTable(text: string): SavedTable {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const table = emptyTable();
+  // A kernel that has no table yet lists none.
+  if (lines.length === 0) return { ...table, foreign: "" };
+  if (lines[0] !== "*filter") throw new SaveOutputError(`the list of rules can't be read at: ${lines[0]?.slice(0, 200)}`);
+  if (lines.at(-1) !== "COMMIT") throw new SaveOutputError("the list of rules ends before its COMMIT");
+  for (const line of lines.slice(1, -1)) {
+    const [, chain, rule = ""] = /^-A (\S+)(?: (.*))?$/.exec(line) ?? [];
+    if (chain !== undefined) addRule(table, chain, rule);
+    else if (line.startsWith(`:${chainPrefix}`)) table.own.set(line.slice(1, line.indexOf(" ")), []);
+    else if (line.startsWith(":")) table.foreign.update(line.replace(/\[.*/, ""));
+    else throw new SaveOutputError(`the list of rules can't be read at: ${line.slice(0, 200)}`);
+  }
+  return { ...table, foreign: table.foreign.digest("hex") };
+}
+
+function emptyTable() {
+  const [own, input, referenced] = [new Map<string, string[]>(), [] as string[], new Set<string>()];
+  return { own, input, referenced, foreign: createHash("sha256") };
+}
+
+function addRule(table: ReturnType<typeof emptyTable>, chain: string, rule: string): void {
+  const own = table.own.get(chain);
+  if (own) {
+    own.push(rule);
+    return;
+  }
+  if (chain === "INPUT") table.input.push(rule);
+  if (chain === "INPUT" && isOwnJump(rule)) return;
+  table.foreign.update(`${chain} ${rule}\n`);
+  const [, target] = / -[jg] (CLD-\S+)/.exec(` ${rule}`) ?? [];
+  if (target !== undefined) table.referenced.add(target);
+}
+
+/** Some versions of iptables print quotes around it. */
+const ownComment = new RegExp(`--comment "?${commentPrefix}`);
+
+/** True for a rule of `INPUT` that is this service's jump, in the right place or not. */
+export function isOwnJump(rule: string): boolean {
+  return ownComment.test(rule) && rule.endsWith(` -j ${entryChain}`);
+}

@@ -1,0 +1,110 @@
+import { diffArrays } from "diff";
+import type { Family } from "../../domain/network.ts";
+import { type Chains, entryChain, type Rule } from "./rule.ts";
+import { ruleText } from "./rule-text.ts";
+import { isOwnJump, type SavedTable } from "./saved-table.ts";
+
+/** The change that turns the actual table into the desired one. */
+export interface TableChange {
+  /** Lines for `iptables-restore --noflush`, `*filter` and `COMMIT` included; none when nothing differs. */
+  readonly lines: readonly string[];
+  /** What differed, in words. */
+  readonly found: readonly string[];
+}
+
+const jumpRule: Rule = { matches: [], target: { kind: "jump", chain: entryChain } };
+
+/**
+ * The smallest change from `actual` to `desired`: rules in place stay, so that they keep what they have counted. Own rules in
+ * `INPUT` are removed by their words, never by number, so that no race with another tool can hit a foreign rule.
+ * @param desired null: nothing of this service's is to remain
+ */
+export function diffTable(actual: SavedTable, desired: Chains | null, family: Family): TableChange {
+  const found: string[] = [];
+  const created: string[] = [];
+  const edited: string[] = [];
+  const wanted: Chains = desired ?? new Map();
+  for (const [chain, rules] of wanted) {
+    const texts = rules.map((rule) => ruleText(rule, family));
+    const present = actual.own.get(chain);
+    if (!present) {
+      created.push(`:${chain} - [0:0]`);
+      edited.push(...texts.map((text) => `-A ${chain} ${text}`));
+      found.push(`chain ${chain} missing`);
+      continue;
+    }
+    const edits = chainEdits(chain, present, texts);
+    if (edits.length > 0) found.push(`chain ${chain} differs in ${edits.length} ${edits.length === 1 ? "rule" : "rules"}`);
+    edited.push(...edits);
+  }
+  const jump = jumpEdits(actual.input, desired === null ? null : ruleText(jumpRule, family));
+  if (jump.length > 0) found.push(desired === null ? "the jump from INPUT" : "the jump was not the first rule of INPUT, once");
+  const obsolete = [...actual.own.keys()].filter((chain) => !wanted.has(chain));
+  const flushed = obsolete.filter((chain) => (actual.own.get(chain)?.length ?? 0) > 0);
+  const removed = obsolete.filter((chain) => !actual.referenced.has(chain));
+  for (const chain of removed) found.push(`chain ${chain} not wanted`);
+  for (const chain of flushed) if (!removed.includes(chain)) found.push(`rules of chain ${chain} not wanted`);
+  const body = [
+    ...created,
+    ...edited,
+    ...jump,
+    ...flushed.map((chain) => `-F ${chain}`),
+    ...removed.map((chain) => `-X ${chain}`),
+  ];
+  return { lines: body.length === 0 ? [] : ["*filter", ...body, "COMMIT"], found };
+}
+
+/**
+ * Whether the kernel's rule is the wanted one. Another version of iptables may print the same options in another order, with other
+ * quotes or without defaults; an option more, less or different is another rule, whatever its comment says.
+ */
+function isSameRule(printed: string, wanted: string): boolean {
+  return printed === wanted || (fingerprintOf(printed) === fingerprintOf(wanted) && optionsOf(printed) === optionsOf(wanted));
+}
+
+function fingerprintOf(text: string): string | undefined {
+  return /--comment "?cld:([0-9a-f]+)"?/.exec(text)?.[1];
+}
+
+/** The options, each with its values, in one order. */
+function optionsOf(text: string): string {
+  const options = text.replaceAll('"', "").split(/ (?=-)/);
+  return options
+    .filter((option) => !defaultOptions.has(option))
+    .sort()
+    .join(" ");
+}
+
+/** Options that say what holds anyway, so that some versions of iptables leave them out. */
+const defaultOptions: ReadonlySet<string> = new Set(["--rsource", "--connlimit-saddr"]);
+
+/** The edits of one chain, by position, in an order in which each position holds when its turn comes. */
+function chainEdits(chain: string, present: readonly string[], wanted: readonly string[]): string[] {
+  const edits: string[] = [];
+  let position = 1;
+  let length = present.length;
+  for (const part of diffArrays([...present], [...wanted], { comparator: isSameRule })) {
+    if (!part.added && !part.removed) position += part.value.length;
+    for (const rule of part.removed || part.added ? part.value : []) {
+      if (part.removed) {
+        edits.push(`-D ${chain} ${position}`);
+        length -= 1;
+      } else {
+        edits.push(position > length ? `-A ${chain} ${rule}` : `-I ${chain} ${position} ${rule}`);
+        position += 1;
+        length += 1;
+      }
+    }
+  }
+  return edits;
+}
+
+/** Puts the jump at the top, once; `wanted` null takes it away. */
+function jumpEdits(input: readonly string[], wanted: string | null): string[] {
+  const ours = input.filter(isOwnJump);
+  const [only] = ours;
+  const inPlace = only !== undefined && ours.length === 1 && input[0] === only && wanted !== null && isSameRule(only, wanted);
+  if (inPlace) return [];
+  if (wanted === null && ours.length === 0) return [];
+  return [...ours.map((rule) => `-D INPUT ${rule}`), ...(wanted === null ? [] : [`-I INPUT 1 ${wanted}`])];
+}

@@ -1,0 +1,93 @@
+import { type Clock, EnforcementDelayed } from "../domain/ports.ts";
+import { activityName, canaryName } from "./bans/names.ts";
+import type { Reading } from "./bans/reading.ts";
+import type { SavedSet } from "./ipset/saved-sets.ts";
+import type { IpSets } from "./ipset/sets.ts";
+import { createJiffiesClock } from "./recent/jiffies-clock.ts";
+import type { RecentLists } from "./recent/list-files.ts";
+import { createWallTime } from "./recent/wall-time.ts";
+
+const families = [4, 6] as const;
+/** Stamped to learn the kernel's time; no packet meets the canary list, so any address serves. */
+const canaryAddress = "127.0.0.1";
+/** A reading of the sets serves for this many milliseconds while no packet and no write of ours has changed them. */
+const readingLife = 2500;
+
+/** The lists and sets of bans, read no more often than they can have changed. */
+export interface KernelLists {
+  /** Why there are no sets, with the remedy; null where there are. Found out once, by the first `read`. */
+  withoutSets(): string | null;
+  /** Measures the kernel's clock, once its canary is there; false while it is not. */
+  calibrate(): Promise<boolean>;
+  /** @param fresh do not be content with an earlier reading of the sets */
+  read(fresh: boolean): Promise<Reading>;
+  /** Our own writes make the last reading of the sets worthless. */
+  changed(): void;
+  /** Milliseconds since the epoch. @throws {EnforcementDelayed} while the kernel's clock is not known */
+  wallTimeOf(jiffies: number): number;
+  /** Another text whenever a packet has gone over some limit. */
+  activityMark(): string;
+  /** Lists that our rules keep alive are gone. */
+  flushed(): boolean;
+}
+
+export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; sets: IpSets; clock: Clock }): KernelLists {
+  const wall = createWallTime(clock);
+  let missing: string | null | undefined;
+  let generation = 0;
+  let last: { before: number; after: number; activity: string; sets: ReadonlyMap<string, SavedSet> } | undefined;
+  const jiffies = createJiffiesClock(clock, wall, () => {
+    const list = canaryName(4);
+    if (!lists.write(list, `+${canaryAddress}`)) return undefined;
+    return lists.read(list)?.find((entry) => entry.address === canaryAddress)?.lastSeen;
+  });
+
+  const activityMark = (): string =>
+    families.map((family) => Math.max(0, ...(lists.read(activityName(family)) ?? []).map((entry) => entry.lastSeen))).join();
+
+  const isCurrent = (): boolean =>
+    last !== undefined && last.activity === activityMark() && clock.monotonic() - last.before < readingLife;
+
+  const readSets = async (fresh: boolean): Promise<typeof last> => {
+    if (!fresh && isCurrent()) return last;
+    const [activity, before, begun] = [activityMark(), clock.monotonic(), generation];
+    const found = { before, sets: await sets.read(), after: clock.monotonic(), activity };
+    // What was written meanwhile may be in it or not.
+    if (begun === generation) last = found;
+    return found;
+  };
+
+  return {
+    withoutSets: () => missing ?? null,
+    calibrate: async () => jiffies.calibrated() || (await jiffies.calibrate()),
+    read: async (fresh) => {
+      missing = missing === undefined ? await sets.unavailable() : missing;
+      const found = missing === null ? await readSets(fresh) : undefined;
+      const now = clock.monotonic();
+      // Before the canary is there no list of ours is, so that nothing is missed by not looking at them.
+      const known = jiffies.calibrated() ? lists : { ...lists, names: () => [] };
+      const wallTimeOf = jiffies.wallTimeOf;
+      const activity = found?.activity ?? activityMark();
+      return {
+        before: wall.of(found?.before ?? now),
+        after: wall.of(found?.after ?? now),
+        now: wall.of(now),
+        clockOffset: wall.offset(),
+        activity,
+        lists: known,
+        sets: found?.sets ?? null,
+        wallTimeOf,
+      };
+    },
+    changed: () => {
+      generation += 1;
+      last = undefined;
+    },
+    activityMark,
+    wallTimeOf: (stamp) => {
+      if (!jiffies.calibrated()) throw new EnforcementDelayed("the kernel's clock is not known yet");
+      return jiffies.wallTimeOf(stamp);
+    },
+    flushed: () => !families.every((family) => lists.exists(canaryName(family))),
+  };
+}

@@ -1,0 +1,40 @@
+import type { KernelBan } from "../domain/ban.ts";
+import type { Family } from "../domain/network.ts";
+import type { BanHome } from "./bans/ban-home.ts";
+import type { ListWrite } from "./bans/timed-entries.ts";
+import type { Chains } from "./iptables/rule.ts";
+
+/** A ban that the kernel lost, and where it is put back. */
+export interface Return {
+  readonly ban: KernelBan;
+  readonly home: BanHome;
+}
+
+/** All that one pass writes to the kernel, in the order in which it has to happen. */
+export interface Plan {
+  /** Sets and their entries, before rules name them. */
+  readonly ipset: readonly string[];
+  /** Per family one atomic text for `iptables-restore --noflush`; no lines where nothing differs. */
+  readonly tables: Readonly<Record<Family, readonly string[]>>;
+  /** Entries of lists, after the rules that make the lists exist. */
+  readonly recent: readonly ListWrite[];
+  /** Names of sets to destroy, after the last rule that named them is gone. */
+  readonly obsoleteSets: readonly string[];
+  /** Names of sets that are of another type or size than they have to be; nothing that is in use can be changed about that. */
+  readonly misshapenSets: readonly string[];
+  /** Bans that are put back, in `ipset` or `recent`. */
+  readonly returns: readonly Return[];
+  /** The rules that stand afterwards. */
+  readonly chains: Readonly<Record<Family, Chains>>;
+  /** What differed in lists and sets, in words. */
+  readonly found: readonly string[];
+  /** What differed in the rules, in words: somebody's doing, or what time has made of the desired rules. */
+  readonly rulesFound: readonly string[];
+  /** Names of the sets that stand afterwards. */
+  readonly sets: readonly string[];
+}
+
+/** How many lines and entries the plan writes. */
+export function writesOf({ ipset, tables, recent, obsoleteSets }: Plan): number {
+  return ipset.length + tables[4].length + tables[6].length + recent.length + obsoleteSets.length;
+}

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { formatNetwork, parseAddress } from "../domain/network.ts";
+import type { Conntrack } from "./conntrack/connections.ts";
+
+export interface SurroundingsOptions {
+  readonly connections: Pick<Conntrack, "scan">;
+  /** `/proc/net`, or a stand-in for it. */
+  readonly procNet?: string;
+  /** `/etc/ssh`, or a stand-in for it. */
+  readonly sshDirectory?: string;
+}
+
+/** Who must not be shut out of this host. All addresses are canonical. */
+export interface HostSurroundings {
+  /** Next hops of the default routes. */
+  gateways(): readonly string[];
+  ownAddresses(): readonly string[];
+  /** Addresses with an open connection to a port on which sshd is set to listen. @throws {EnforcementDelayed} */
+  sshClients(): Promise<readonly string[]>;
+  /** The ports on which sshd is set to listen. */
+  sshPorts(): readonly number[];
+}
+
+const defaultSshPort = 22;
+/** RTF_GATEWAY of linux/route.h. */
+const throughGateway = 0x2;
+
+export function createSurroundings({
+  connections,
+  procNet = "/proc/net",
+  sshDirectory = "/etc/ssh",
+}: SurroundingsOptions): HostSurroundings {
+  const sshPorts = (): readonly number[] => {
+    const files = [`${sshDirectory}/sshd_config`, ...namesIn(`${sshDirectory}/sshd_config.d`)];
+    const set = files.flatMap((file) =>
+      [...(textOf(file) ?? "").matchAll(/^\s*Port\s+(\d{1,5})\s*$/gim)].map(([, port]) => Number(port)),
+    );
+    return set.length === 0 ? [defaultSshPort] : [...new Set(set)];
+  };
+  return {
+    gateways: () => [
+      ...gatewaysOfIPv4(textOf(`${procNet}/route`) ?? ""),
+      ...gatewaysOfIPv6(textOf(`${procNet}/ipv6_route`) ?? ""),
+    ],
+    ownAddresses: () => {
+      const addresses = Object.values(networkInterfaces()).flatMap((found) =>
+        (found ?? []).map(({ address }) => address.replace(/%.*$/, "")),
+      );
+      return [...new Set(addresses.map(canonical))];
+    },
+    sshClients: async () => {
+      const ports = new Set(sshPorts());
+      const clients = new Set<string>();
+      await connections.scan((source, port) => {
+        if (ports.has(port)) clients.add(source);
+      });
+      return [...clients];
+    },
+    sshPorts,
+  };
+}
+
+/** Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal in the host's byte order. */
+export function gatewaysOfIPv4(table: string): readonly string[] {
+  return table.split("\n").flatMap((line) => {
+    const [, destination, gateway = "", flags = "", , , , mask] = line.trim().split(/\s+/);
+    if (destination !== "00000000" || mask !== "00000000" || (Number.parseInt(flags, 16) & throughGateway) === 0) return [];
+    return [[6, 4, 2, 0].map((at) => Number.parseInt(gateway.slice(at, at + 2), 16)).join(".")];
+  });
+}
+
+/** Columns: destination, its prefix length, source, its prefix length, next hop, metric, ...; flags are the ninth. */
+export function gatewaysOfIPv6(table: string): readonly string[] {
+  return table.split("\n").flatMap((line) => {
+    const [destination, length, , , gateway = "", , , , flags = ""] = line.trim().split(/\s+/);
+    if (!/^0{32}$/.test(destination ?? "") || length !== "00" || (Number.parseInt(flags, 16) & throughGateway) === 0) return [];
+    return [canonical(gateway.replace(/(.{4})(?!$)/g, "$1:"))];
+  });
+}
+
+function canonical(address: string): string {
+  return formatNetwork(parseAddress(address));
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).map((name) => `${directory}/${name}`);
+  } catch {
+    return [];
+  }
+}

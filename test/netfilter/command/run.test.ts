@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { runCommand } from "../../../src/netfilter/command/run.ts";
+
+const fixture = (name: string) => join(import.meta.dirname, "fixtures", name);
+
+describe("a program that ends by itself", () => {
+  test("gives its exit code and both of its outputs as they are", async () => {
+    for (const exitCode of [0, 1, 2, 4, 255]) {
+      assert.deepEqual(await runCommand(fixture("exit-with"), [String(exitCode)]), {
+        exitCode,
+        stdout: "out\n",
+        stderr: "err\n",
+      });
+    }
+  });
+
+  test("gets its input, to the last byte", async () => {
+    const input = `*filter\n-A INPUT -j ACCEPT\nCOMMIT\n${"é".repeat(100_000)}\n`;
+    assert.equal((await runCommand("cat", [], input)).stdout, input);
+  });
+
+  test("has an empty input where it is given none", async () => {
+    assert.deepEqual(await runCommand("cat", []), { exitCode: 0, stdout: "", stderr: "" });
+  });
+
+  test("may leave its input unread", async () => {
+    const { exitCode, stdout } = await runCommand(fixture("ignore-input"), [], "x".repeat(1_000_000));
+    assert.deepEqual([exitCode, stdout], [0, "done\n"]);
+  });
+
+  test("may print more than a megabyte", async () => {
+    const { exitCode, stdout } = await runCommand(fixture("print-much"), ["3000000"]);
+    assert.deepEqual([exitCode, stdout.length], [0, 3_000_000]);
+  });
+});
+
+describe("the arguments", () => {
+  test("reach the program as they are: no shell reads them", async () => {
+    const args = ["$(id)", "`id`", "a b", "; exit 3", "*", "'\"", "", "$HOME", "-x", "--"];
+    assert.equal((await runCommand(fixture("print-arguments"), args)).stdout, [...args, "LC_ALL=C", ""].join("\n"));
+  });
+});
+
+describe("a program that can't run to its end", () => {
+  test("and is missing is not found", async () => {
+    const result = await runCommand("connlimitd-no-such-program", ["--version"]);
+    assert.deepEqual([result.exitCode, result.failure, result.stdout], [null, "not-found", ""]);
+  });
+
+  test("and is missing where an absolute path says is not found either", async () => {
+    assert.equal((await runCommand(fixture("absent"), [], "input")).failure, "not-found");
+  });
+
+  test("and may not be executed says so by the system's code", async () => {
+    const result = await runCommand(fixture("not-executable"), []);
+    assert.deepEqual([result.exitCode, result.failure], [null, "EACCES"]);
+  });
+
+  test("because a signal ended it has no exit code", async () => {
+    assert.equal((await runCommand(fixture("end-by-signal"), [])).exitCode, null);
+  });
+});

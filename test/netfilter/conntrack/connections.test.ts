@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { endianness, tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { EnforcementDelayed } from "../../../src/domain/ports.ts";
+import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
+import { createConntrack } from "../../../src/netfilter/conntrack/connections.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "connlimitd-conntrack-"));
+after(() => rmSync(directory, { recursive: true }));
+const here = { 4: "192.0.2.1", 6: "2001:db8::1" } as const;
+
+function line(source: string, more: { readonly to?: string; readonly port?: number; readonly state?: string } = {}): string {
+  const { to = source.includes(":") ? here[6] : here[4], port = 3306, state = "ESTABLISHED" } = more;
+  const [family, number] = source.includes(":") ? ["ipv6", 10] : ["ipv4", 2];
+  const there = `src=${source} dst=${to} sport=40000 dport=${port}`;
+  return `${family}     ${number} tcp      6 431999 ${state} ${there} src=${to} dst=${source} sport=${port} dport=40000 [ASSURED] mark=0 zone=0 use=2\n`;
+}
+
+/** A connected socket as /proc/net/tcp prints it on a host of either byte order. */
+function socket(source: string, port = 3306): string {
+  const bytes = source.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0").toUpperCase());
+  const peer = (endianness() === "BE" ? bytes : bytes.toReversed()).join("");
+  return `   0: 010200C0:${port.toString(16).padStart(4, "0").toUpperCase()} ${peer}:9C40 01 00000000:00000000 00:00000000 00000000 0 0 1\n`;
+}
+
+/** Servers of this host that wait for connections to MySQL and to SSH. */
+const listening = ["0CEA", "0016"].map(
+  (port) => `   0: 00000000:${port} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1\n`,
+);
+
+interface HostOptions {
+  readonly answers?: Readonly<Record<string, Partial<CommandResult>>>;
+  readonly sockets?: readonly string[];
+}
+
+function createHost(lines: readonly string[], { answers = {}, sockets = [] }: HostOptions = {}) {
+  const file = join(directory, "nf_conntrack");
+  const socketFile = join(directory, "tcp");
+  writeFileSync(file, lines.join(""));
+  writeFileSync(socketFile, `  sl  local_address rem_address   st\n${listening.join("")}${sockets.join("")}`);
+  const calls: string[] = [];
+  const run: RunCommand = async (program, args) => {
+    calls.push([program, ...args].join(" "));
+    return { exitCode: 0, stdout: "", stderr: "", ...answers[program] };
+  };
+  const conntrack = createConntrack({
+    run,
+    file,
+    socketFiles: [socketFile, join(directory, "absent")],
+    localAddresses: () => [here[4], here[6], "fe80::1"],
+  });
+  const visited: (readonly [string, number])[] = [];
+  return {
+    calls,
+    visited,
+    conntrack,
+    scan: async () => {
+      await conntrack.scan((source, port) => visited.push([source, port]));
+      return visited;
+    },
+  };
+}
+
+describe("a scan", () => {
+  test("visits the open connections to this host's addresses, with canonical sources", async () => {
+    const host = createHost([
+      line("203.0.113.9"),
+      line("203.0.113.9", { port: 22 }),
+      line("2001:0db8:0000:0000:0000:0000:0000:0009"),
+      line("127.0.0.1", { to: "127.0.0.1", port: 7306 }),
+      line("203.0.113.9", { state: "TIME_WAIT" }),
+      "nonsense\n",
+    ]);
+    assert.deepEqual(await host.scan(), [
+      ["203.0.113.9", 3306],
+      ["203.0.113.9", 22],
+      ["2001:db8::9", 3306],
+      ["127.0.0.1", 7306],
+    ]);
+  });
+
+  test("leaves out connections that this host opened or only forwards", async () => {
+    const host = createHost([line(here[4], { to: "198.51.100.7" }), line("203.0.113.9", { to: "198.51.100.7" })]);
+    assert.deepEqual(await host.scan(), []);
+  });
+
+  test("of a kernel that tracks no connections, as no rule asks for it, visits the host's sockets that others opened", async () => {
+    const host = createHost([], { sockets: [socket("203.0.113.9"), socket("203.0.113.9", 22), socket("203.0.113.9", 40_000)] });
+    assert.deepEqual(await host.scan(), [
+      ["203.0.113.9", 3306],
+      ["203.0.113.9", 22],
+    ]);
+  });
+
+  test("of a kernel that tracks connections does not ask the sockets", async () => {
+    const host = createHost([line("198.51.100.7")], { sockets: [socket("203.0.113.9")] });
+    assert.deepEqual(await host.scan(), [["198.51.100.7", 3306]]);
+  });
+
+  test("of a kernel that tells neither visits none", async () => {
+    const absent = join(directory, "absent");
+    const conntrack = createConntrack({
+      run: async () => assert.fail("no program is needed"),
+      file: absent,
+      socketFiles: [absent],
+    });
+    await conntrack.scan(() => assert.fail("there is no connection"));
+  });
+
+  test("of a file that can't be read fails", async () => {
+    const conntrack = createConntrack({ run: async () => assert.fail("no program is needed"), file: directory });
+    await assert.rejects(conntrack.scan(() => undefined));
+  });
+
+  test("of a line that is cut by the end of a chunk reads it whole", async () => {
+    const host = createHost(Array.from({ length: 2000 }, (_, index) => line(`198.18.${index >> 8}.${index & 255}`)));
+    assert.equal(new Set((await host.scan()).map(([source]) => source)).size, 2000);
+  });
+
+  test("of 200,000 connections lets other work have its turn all along", async () => {
+    const host = createHost(
+      Array.from({ length: 200_000 }, (_, index) => line(`198.${18 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`)),
+    );
+    let [turns, count, sinceTurn, longest, done] = [0, 0, 0, 0, false];
+    const turn = (): void => {
+      turns += 1;
+      longest = Math.max(longest, sinceTurn);
+      sinceTurn = 0;
+      if (!done) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await host.conntrack.scan(() => {
+      count += 1;
+      sinceTurn += 1;
+    });
+    done = true;
+    assert.equal(count, 200_000);
+    assert.ok(turns >= 200, `${turns} turns`);
+    assert.ok(longest <= 2000, `${longest} connections between two turns`);
+  });
+});
+
+describe("severing", () => {
+  const lines = [
+    line("203.0.113.9"),
+    line("203.0.113.9", { port: 22 }),
+    line("2001:0db8::0009"),
+    line("198.51.100.7"),
+    line("10.1.2.3"),
+  ];
+
+  test("ends the sockets and forgets the flows of the addresses that have connections, and says how many", async () => {
+    const host = createHost(lines);
+    assert.equal(await host.conntrack.sever(["203.0.113.9", "2001:db8::9", "192.0.2.77"]), 3);
+    assert.deepEqual(host.calls, [
+      "ss -K -t -H dst 203.0.113.9 or dst [2001:db8::9]",
+      "conntrack -D -s 203.0.113.9",
+      "conntrack -D -s 2001:db8::9",
+    ]);
+  });
+
+  test("of a network ends those of each source in it", async () => {
+    const host = createHost(lines);
+    assert.equal(await host.conntrack.sever(["10.0.0.0/8", "198.51.100.0/24"]), 2);
+    assert.deepEqual(host.calls.slice(1), ["conntrack -D -s 198.51.100.7", "conntrack -D -s 10.1.2.3"]);
+  });
+
+  test("of somebody without a connection, or of nobody, starts no program", async () => {
+    const host = createHost(lines);
+    assert.deepEqual([await host.conntrack.sever(["192.0.2.77"]), await host.conntrack.sever([])], [0, 0]);
+    assert.deepEqual(host.calls, []);
+  });
+
+  test("of many asks ss about a hundred at a time", async () => {
+    const sources = Array.from({ length: 250 }, (_, index) => `198.18.0.${index}`);
+    const host = createHost(sources.map((source) => line(source)));
+    assert.equal(await host.conntrack.sever(["198.18.0.0/24"]), 250);
+    assert.deepEqual(
+      host.calls.filter((call) => call.startsWith("ss ")).map((call) => call.split(" or ").length),
+      [100, 100, 50],
+    );
+  });
+
+  test("ends a socket that was open before the kernel began to track connections, and counts each connection once", async () => {
+    const host = createHost(lines, { sockets: [socket("203.0.113.9"), socket("192.0.2.50"), socket("192.0.2.50", 22)] });
+    assert.equal(await host.conntrack.sever(["203.0.113.9", "192.0.2.50"]), 4);
+    assert.match(host.calls[0] ?? "", /^ss -K -t -H dst 203\.0\.113\.9 or dst 192\.0\.2\.50$/);
+  });
+
+  test("minds no flow that was gone already", async () => {
+    const host = createHost(lines, { answers: { conntrack: { exitCode: 1, stderr: "0 flow entries have been deleted\n" } } });
+    assert.equal(await host.conntrack.sever(["203.0.113.9"]), 2);
+  });
+
+  for (const [program, answer, message] of [
+    ["ss", { exitCode: 255, stderr: "Cannot open\n netlink socket\n" }, /^ss fails: Cannot open netlink socket$/],
+    ["ss", { exitCode: null, failure: "not-found" }, /^ss fails: not-found$/],
+    ["conntrack", { exitCode: 2 }, /^conntrack fails: exit code 2$/],
+  ] as const) {
+    test(`is delayed when ${program} ends with ${JSON.stringify(answer)}`, async () => {
+      const host = createHost(lines, { answers: { [program]: answer } });
+      await assert.rejects(
+        host.conntrack.sever(["203.0.113.9"]),
+        (error: Error) => error instanceof EnforcementDelayed && message.test(error.message),
+      );
+    });
+  }
+});
+
+test("this host's own addresses are found without being told", async () => {
+  const file = join(directory, "own");
+  writeFileSync(file, line("203.0.113.9", { to: "127.0.0.1" }));
+  const visited: string[] = [];
+  await createConntrack({ run: async () => assert.fail("no program is needed"), file }).scan((source) => visited.push(source));
+  assert.deepEqual(visited, ["203.0.113.9"]);
+});

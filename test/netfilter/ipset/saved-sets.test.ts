@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parseSavedSets, shapeOf } from "../../../src/netfilter/ipset/saved-sets.ts";
+
+const created = "create cld4-operator hash:net family inet hashsize 64 maxelem 262144 timeout 0 bucketsize 12 initval 0x3468df69";
+
+describe("the text of `ipset save`", () => {
+  test("gives each set of this service with its entries and the seconds that they have left", () => {
+    const sets = parseSavedSets(
+      `${created}\nadd cld4-operator 10.1.1.1 timeout 0\nadd cld4-operator 10.0.0.0/8 timeout 4\ncreate cld6-h64ro-all hash:ip family inet6 hashsize 64 maxelem 262144 netmask 64 timeout 0\nadd cld6-h64ro-all 2001:db8:1:2:: timeout 59\n`,
+    );
+    assert.deepEqual(
+      [...sets.values()].map(({ name, capacity, entries }) => ({ name, capacity, entries })),
+      [
+        {
+          name: "cld4-operator",
+          capacity: 262_144,
+          entries: [
+            { address: "10.1.1.1", secondsLeft: null },
+            { address: "10.0.0.0/8", secondsLeft: 4 },
+          ],
+        },
+        { name: "cld6-h64ro-all", capacity: 262_144, entries: [{ address: "2001:db8:1:2::", secondsLeft: 59 }] },
+      ],
+    );
+  });
+
+  test("leaves the sets of others out, with their entries", () => {
+    const others =
+      "create blocklist hash:ip family inet maxelem 65536\nadd blocklist 192.0.2.1\ncreate cld4-X hash:ip\nadd cld4-X 192.0.2.1";
+    assert.deepEqual([...parseSavedSets(`${others}\n${created}\n`).keys()], ["cld4-operator"]);
+  });
+
+  test("of a host without sets gives none", () => assert.equal(parseSavedSets("").size, 0));
+
+  test("leaves out an entry that can't be read and one of a set that was not created", () => {
+    const sets = parseSavedSets(
+      `${created}\nadd cld4-operator nonsense timeout 4\nadd cld4-operator\nadd cld4-grace 192.0.2.1\n`,
+    );
+    assert.deepEqual(
+      [...sets].map(([name, { entries }]) => [name, entries]),
+      [["cld4-operator", []]],
+    );
+  });
+
+  test("gives an entry without a timeout no end", () => {
+    const [set] = parseSavedSets("create cld4-operator hash:net family inet maxelem 9\nadd cld4-operator 192.0.2.1\n").values();
+    assert.deepEqual(set?.entries, [{ address: "192.0.2.1", secondsLeft: null }]);
+  });
+});
+
+describe("the shape of a set", () => {
+  test("is made of the words that decide what it can hold, in an order of its own", () => {
+    const shape = "hash:ip family inet6 netmask 64 maxelem 10";
+    assert.equal(shapeOf("hash:ip family inet6 hashsize 64 maxelem 10 netmask 64 timeout 0 bucketsize 12".split(" ")), shape);
+    assert.equal(shapeOf("hash:ip netmask 64 maxelem 10 family inet6 hashsize 1024".split(" ")), shape);
+  });
+
+  test("differs with each of them", () => {
+    const shapes = ["hash:ip family inet maxelem 10", "hash:net family inet maxelem 10", "hash:ip family inet6 maxelem 10"];
+    const more = ["hash:ip family inet maxelem 11", "hash:ip family inet netmask 24 maxelem 10"];
+    assert.equal(new Set([...shapes, ...more].map((words) => shapeOf(words.split(" ")))).size, 5);
+  });
+});

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { EnforcementDelayed } from "../../../src/domain/ports.ts";
+import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
+import { createIpSets } from "../../../src/netfilter/ipset/sets.ts";
+
+function answering(...answers: readonly Partial<CommandResult>[]) {
+  const calls: Parameters<RunCommand>[] = [];
+  const run: RunCommand = async (...call) => {
+    calls.push(call);
+    return { exitCode: 0, stdout: "", stderr: "", ...(answers[calls.length - 1] ?? answers.at(-1)) };
+  };
+  return { sets: createIpSets(run), calls };
+}
+
+const missing = { exitCode: null, failure: "not-found" };
+const broken = { exitCode: 1, stderr: "ipset v7.17: Kernel error\n  received: Operation not permitted\n" };
+
+function delayed(message: RegExp) {
+  return (error: unknown) => error instanceof EnforcementDelayed && message.test(error.message);
+}
+
+describe("ipset", () => {
+  test("is there where it can list the sets", async () => {
+    const { sets, calls } = answering({});
+    assert.equal(await sets.unavailable(), null);
+    assert.deepEqual(calls, [["ipset", ["list", "-n"]]]);
+  });
+
+  test("is not there where the program is missing, and the reason tells the remedy", async () => {
+    assert.match((await answering(missing).sets.unavailable()) ?? "", /program ipset is missing: install Debian's package ipset/);
+  });
+
+  test("is not there where the kernel does not take part, and the reason quotes it", async () => {
+    const reason = (await answering(broken).sets.unavailable()) ?? "";
+    assert.match(reason, /\(ipset v7\.17: Kernel error received: Operation not permitted\): .*ip_set and xt_set/);
+    assert.match((await answering({ exitCode: null, failure: "timed-out" }).sets.unavailable()) ?? "", /\(timed-out\)/);
+    assert.match((await answering({ exitCode: null }).sets.unavailable()) ?? "", /\(no message\)/);
+  });
+});
+
+describe("the sets", () => {
+  test("are read by one program, those of others left out", async () => {
+    const { sets, calls } = answering({
+      stdout: "create cld4-grace hash:net family inet maxelem 5\ncreate other hash:ip maxelem 5\n",
+    });
+    assert.deepEqual([...(await sets.read()).keys()], ["cld4-grace"]);
+    assert.deepEqual(calls, [["ipset", ["save"]]]);
+  });
+
+  test("that can't be read delay enforcement", async () => {
+    await assert.rejects(answering(broken).sets.read(), delayed(/^ipset save fails: ipset v7\.17: Kernel error received/));
+    await assert.rejects(answering(missing).sets.read(), delayed(/^ipset save fails: not-found$/));
+    await assert.rejects(answering({ exitCode: null }).sets.read(), delayed(/no message$/));
+  });
+
+  test("are written by one program, however many lines there are, and what is there already is no error", async () => {
+    const { sets, calls } = answering({});
+    await sets.restore(["add cld4-grace 192.0.2.1", "del cld4-grace 192.0.2.2"]);
+    assert.deepEqual(calls, [["ipset", ["restore", "-exist"], "add cld4-grace 192.0.2.1\ndel cld4-grace 192.0.2.2\n"]]);
+  });
+
+  test("that can't be written delay enforcement", async () => {
+    await assert.rejects(
+      answering(broken).sets.restore(["x"]),
+      delayed(/^ipset restore fails: ipset v7\.17: Kernel error received/),
+    );
+    await assert.rejects(answering({ exitCode: null, failure: "timed-out" }).sets.restore(["x"]), delayed(/timed-out$/));
+  });
+
+  test("quote no more than a screenful of what the program said", async () => {
+    const endless = answering({ exitCode: 1, stderr: "x".repeat(100_000) });
+    await assert.rejects(endless.sets.restore(["x"]), (error: Error) => error.message.length < 400);
+  });
+});
+
+describe("sets that are destroyed", () => {
+  const inUse = {
+    exitCode: 1,
+    stderr: "ipset v7.17: Error in line 1: Set cannot be destroyed: it is in use by a kernel component\n",
+  };
+
+  test("are destroyed by one program where nothing keeps them", async () => {
+    const { sets, calls } = answering({});
+    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), []);
+    assert.deepEqual(calls, [["ipset", ["restore", "-exist"], "destroy cld4-a\ndestroy cld4-b\n"]]);
+  });
+
+  test("are named where rules of others keep them, and the rest goes all the same", async () => {
+    const { sets, calls } = answering(inUse, inUse, {});
+    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
+    assert.deepEqual(calls.slice(1), [
+      ["ipset", ["destroy", "cld4-a"]],
+      ["ipset", ["destroy", "cld4-b"]],
+    ]);
+  });
+
+  test("are not kept by anything where they are gone already", async () => {
+    const gone = { exitCode: 1, stderr: "ipset v7.17: The set with the given name does not exist\n" };
+    assert.deepEqual(await answering(inUse, gone).sets.destroy(["cld4-a"]), []);
+  });
+
+  test("delay enforcement where the program can't be started", async () => {
+    await assert.rejects(answering(missing).sets.destroy(["cld4-a"]), delayed(/ipset destroy fails: not-found/));
+    await assert.rejects(answering(inUse, { exitCode: null }).sets.destroy(["cld4-a"]), delayed(/ended by a signal/));
+  });
+});
