@@ -1,0 +1,91 @@
+import type { KernelBan } from "../domain/ban.ts";
+import type { Clock, Desired, Firewall, PassReport, StateChange, Store } from "../domain/ports.ts";
+
+/** What a pass looks at: rules and bans; bans; bans, read anew although nothing says that they have changed. */
+export type PassScope = "rules" | "bans" | "fresh-bans";
+
+export interface PassOptions {
+  readonly store: Store;
+  readonly firewall: Firewall;
+  readonly clock: Clock;
+}
+
+/** One pass: the store's state to the kernel, and what the kernel did by itself back to the store. */
+export interface Pass {
+  /** Rejects when the kernel is not in step afterwards. */
+  run(scope: PassScope): Promise<{ readonly report: PassReport; readonly desired: Desired }>;
+  /**
+   * Writes down what the pass saw.
+   * @param lifted addresses whose lift is done
+   */
+  record(report: PassReport, lifted: readonly string[]): Promise<void>;
+  /** Milliseconds until the next ban or grace ends. */
+  untilNextEnd(): number;
+}
+
+export function createPass({ store, firewall, clock }: PassOptions): Pass {
+  let ends = nextEndOf(store);
+  const endExpired = async (now: number): Promise<void> => {
+    if (nextEndOf(store).next > now) return;
+    const bans = store.operatorBans().filter((ban) => isOver(ban.expiresAt, now));
+    const graces = store.graces().filter((grace) => isOver(grace.until, now));
+    await store.transact((change) => {
+      for (const { address } of bans) if (isOver(change.operatorBan(address)?.expiresAt, now)) change.deleteOperatorBan(address);
+      for (const { address } of graces) if (isOver(change.grace(address)?.until, now)) change.deleteGrace(address);
+    });
+  };
+
+  return {
+    run: async (scope) => {
+      const now = clock.now();
+      await endExpired(now);
+      const desired: Desired = {
+        policies: store.policies(),
+        operatorBans: store.operatorBans().filter((ban) => !isOver(ban.expiresAt, now)),
+        lifts: store.lifts(),
+        graces: store.graces().filter((grace) => !isOver(grace.until, now)),
+      };
+      const report =
+        scope === "rules" ? await firewall.converge(desired) : await firewall.convergeBans(desired, scope === "fresh-bans");
+      return { report, desired };
+    },
+    record: async ({ kernelBans }, lifts) => {
+      const stored = new Map(store.kernelBans().map((ban) => [keyOf(ban), ban]));
+      const seen = new Set(kernelBans.map(keyOf));
+      const changed = kernelBans.filter((ban) => !isSame(ban, stored.get(keyOf(ban))));
+      const ended = [...stored.values()].filter((ban) => !seen.has(keyOf(ban)));
+      if (changed.length + ended.length + lifts.length === 0) return;
+      await store.transact((change: StateChange) => {
+        for (const { home, address, policies, since, expiresAt } of changed)
+          change.putKernelBan({ home, address, policies, since, expiresAt });
+        for (const { home, address } of ended) change.deleteKernelBan(home, address);
+        for (const address of lifts) change.deleteLift(address);
+      });
+    },
+    untilNextEnd: () => {
+      if (ends.bans !== store.operatorBans() || ends.graces !== store.graces()) ends = nextEndOf(store);
+      return ends.next - clock.now();
+    },
+  };
+}
+
+/** The next end of a ban or grace, with what it was found in. */
+function nextEndOf(store: Store) {
+  const [bans, graces] = [store.operatorBans(), store.graces()];
+  let next = Number.POSITIVE_INFINITY;
+  for (const { expiresAt } of bans) if (expiresAt !== null && expiresAt < next) next = expiresAt;
+  for (const { until } of graces) if (until < next) next = until;
+  return { bans, graces, next };
+}
+
+function isOver(end: number | null | undefined, now: number): boolean {
+  return end !== null && end !== undefined && end <= now;
+}
+
+function isSame(a: KernelBan, b: KernelBan | undefined): boolean {
+  return b !== undefined && a.since === b.since && a.expiresAt === b.expiresAt && a.policies.join() === b.policies.join();
+}
+
+function keyOf({ home, address }: KernelBan): string {
+  return `${home} ${address}`;
+}

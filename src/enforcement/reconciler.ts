@@ -1,0 +1,210 @@
+import { DomainError } from "../domain/errors.ts";
+import type { Clock, Desired, Enforcer, Firewall, PassReport, Store } from "../domain/ports.ts";
+import { createPass, type PassScope } from "./pass.ts";
+import { emptyRequest, mergeInto, type PassRequest, type Waiter, widen } from "./pass-request.ts";
+import { createPolicyStatus } from "./policy-status.ts";
+import { createRepairLog, type Repair } from "./repair-log.ts";
+
+/** All in milliseconds. */
+const times = {
+  /** Between two looks at the rules when nobody asks for anything. */
+  look: 2000,
+  /** Between two glances at the lists, which tell a flush and new bans. */
+  glance: 100,
+  /** Between two readings of bans while packets keep making new ones. */
+  reading: 200,
+  /** Until a reading that makes the ends of new bans precise. */
+  refinement: 330,
+  /** After a failed pass until the next try: at first, and at most. */
+  firstRetry: 25,
+  lastRetry: 2000,
+  /** That a write waits for its pass before it is answered with "pending". */
+  settle: 1800,
+} as const;
+
+export interface ReconcilerLog {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+}
+
+export interface ReconcilerOptions {
+  readonly store: Store;
+  readonly firewall: Firewall;
+  readonly clock: Clock;
+  readonly log: ReconcilerLog;
+}
+
+export interface Reconciler extends Enforcer {
+  /** Makes the first pass and keeps the kernel in step from then on; resolves after the first pass, whatever came of it. */
+  start(): Promise<void>;
+  /** Lets the pass that runs end, and begins no other. The kernel keeps its rules. */
+  stop(): Promise<void>;
+  /** What was put right since the start although nobody had asked for a change. */
+  repairs(): { readonly count: number; readonly latest: readonly Repair[] };
+  /** When the last pass that left the kernel in step ended, in milliseconds since the epoch; null before the first. */
+  lastPassAt(): number | null;
+}
+
+/** Runs one pass at a time over store and kernel: on request, at ends of bans, after failures, when the kernel changed, and at a bounded interval. */
+export function createReconciler({ store, firewall, clock, log }: ReconcilerOptions): Reconciler {
+  const pass = createPass({ store, firewall, clock });
+  const status = createPolicyStatus();
+  const repairs = createRepairLog();
+  let next: PassRequest = emptyRequest();
+  let current: PassRequest | null = null;
+  let running: Promise<void> | null = null;
+  let cancelTimer: () => void = () => undefined;
+  let cancelGlance: () => void = () => undefined;
+  let failure: string | null = "the first pass over the kernel's rules has not ended yet";
+  let lastPassAt: number | null = null;
+  let failures = 0;
+  let unrecorded = 0;
+  let nextLook = 0;
+  let nextReading = 0;
+  let nextRefinement = Number.POSITIVE_INFINITY;
+  let nextEnd = Number.POSITIVE_INFINITY;
+  let stopped = false;
+
+  const perform = async (request: PassRequest): Promise<void> => {
+    const now = clock.monotonic();
+    if (failure !== null || now >= nextLook) widen(request, "rules");
+    if (now >= nextRefinement) widen(request, "fresh-bans");
+    try {
+      const { report, desired } = await pass.run(request.scope);
+      succeed(request, report);
+      if (request.scope === "rules") status.confirmed(desired.policies, clock.now());
+      for (const waiter of request.waiters) waiter.settled(true);
+      await record(report, desired);
+    } catch (error) {
+      fail(request, error);
+    }
+  };
+
+  /** What the kernel did by itself is in memory as well: a store that can't take it now is asked again after the next pass. */
+  const record = async (report: PassReport, desired: Desired): Promise<void> => {
+    try {
+      // A lift that somebody asked for meanwhile may be of the same address: the next pass does both.
+      await pass.record(report, next.waiters.size === 0 ? desired.lifts : []);
+      unrecorded = 0;
+    } catch (error) {
+      unrecorded += 1;
+      if (unrecorded === 1) log.warn({ reason: String(error) }, "the bans that the kernel made could not be stored");
+    }
+  };
+
+  const succeed = (request: PassRequest, report: PassReport): void => {
+    if (failures > 0) log.info({ failures }, "the kernel is in step again");
+    failures = 0;
+    failure = null;
+    lastPassAt = clock.now();
+    const now = clock.monotonic();
+    if (request.scope === "rules") nextLook = now + times.look;
+    nextReading = now + times.reading;
+    nextRefinement = report.imprecise ? now + times.refinement : Number.POSITIVE_INFINITY;
+    nextEnd = report.nextEnd ?? Number.POSITIVE_INFINITY;
+    if (request.asked || report.found.length === 0) return;
+    repairs.note(report, clock.now());
+    log.warn(
+      { found: report.found.slice(0, 20), differences: report.found.length, writes: report.writes },
+      "the kernel differed and was put right",
+    );
+  };
+
+  const fail = (request: PassRequest, error: unknown): void => {
+    failures += 1;
+    failure = error instanceof Error ? error.message : String(error);
+    if (failures === 1)
+      log.warn(
+        { reason: failure },
+        "the kernel could not be brought in step; it keeps what it has, and the service goes on trying",
+      );
+    if (error instanceof DomainError) {
+      for (const waiter of request.waiters) if (waiter.rules) waiter.settled(error);
+    }
+    mergeInto(next, request);
+  };
+
+  const run = (): void => {
+    cancelTimer();
+    if (stopped || running !== null) return;
+    const request = next;
+    current = request;
+    next = emptyRequest();
+    running = perform(request).finally(() => {
+      running = null;
+      schedule();
+    });
+  };
+
+  /** Requests that come in the same turn of the event loop share one pass. */
+  const soon = (): void => {
+    cancelTimer();
+    const immediate = setImmediate(run);
+    cancelTimer = () => clearImmediate(immediate);
+  };
+
+  const schedule = (): void => {
+    cancelTimer();
+    if (stopped || running !== null) return;
+    if (failures > 0) cancelTimer = clock.after(Math.min(times.lastRetry, times.firstRetry * 2 ** (failures - 1)), run);
+    else if (next.due) soon();
+    else {
+      const wake = Math.min(nextLook, nextRefinement) - clock.monotonic();
+      cancelTimer = clock.after(Math.max(0, Math.min(wake, pass.untilNextEnd(), nextEnd - clock.now())), run);
+    }
+  };
+
+  const request = (scope: PassScope): void => {
+    widen(next, scope);
+    next.due = true;
+    if (running === null) soon();
+  };
+
+  /** Sees a flush or new bans without starting a program. */
+  const glance = (): void => {
+    cancelGlance = clock.after(times.glance, glance);
+    if (running !== null || failures > 0) return;
+    const { flushed, activity } = firewall.glance();
+    if (flushed) request("rules");
+    else if ((activity && clock.monotonic() >= nextReading) || pass.untilNextEnd() <= 0 || nextEnd <= clock.now())
+      request("bans");
+  };
+
+  return {
+    start: async () => {
+      firewall.recall(store.kernelBans());
+      next.asked = true;
+      widen(next, "rules");
+      run();
+      await running;
+      if (!stopped) glance();
+    },
+    stop: async () => {
+      stopped = true;
+      cancelTimer();
+      cancelGlance();
+      await running;
+    },
+    failure: () => failure,
+    inStep: () => failure === null,
+    repairs: () => ({ count: repairs.count(), latest: repairs.latest() }),
+    lastPassAt: () => lastPassAt,
+    enforcementOf: (policy) => status.of(policy, failure),
+    settle: (scope) =>
+      new Promise((resolve, reject) => {
+        const waiter: Waiter = {
+          rules: scope === "rules",
+          settled: (outcome) => {
+            cancel();
+            for (const request of [next, current]) request?.waiters.delete(waiter);
+            if (outcome instanceof DomainError) reject(outcome);
+            else resolve(outcome);
+          },
+        };
+        const cancel = clock.after(times.settle, () => waiter.settled(false));
+        next.asked = true;
+        next.waiters.add(waiter);
+        request(scope);
+      }),
+  };
+}
