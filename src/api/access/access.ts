@@ -1,0 +1,90 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Caller } from "../../domain/caller.ts";
+import { formatNetwork, parseAddress } from "../../domain/network.ts";
+import { ApiProblem } from "../problems/problem.ts";
+
+/** Which kind of listener a server stands behind: who can open a unix socket needs no token. */
+export type Transport = "tcp" | "unix";
+
+/** Who somebody is, wherever they call from. */
+export type Identity = Omit<Caller, "address">;
+
+/** Who may. */
+export interface Access {
+  /** Whose token this is; `undefined` for any other text. Takes the same time for every text of one length. */
+  verifyToken(token: string): Identity | undefined;
+}
+
+const nobody: Identity = { actor: "", admin: false };
+const whoeverOpensTheSocket: Identity = { actor: "socket", admin: true };
+
+/** What is judged of a request, before anything else of it is looked at. */
+export interface Visit {
+  readonly method: string;
+  /** The route, as it was registered; `undefined` where there is none. */
+  readonly route: string | undefined;
+  readonly isPublic: boolean;
+  readonly headers: FastifyRequest["headers"];
+}
+
+/** Access for the one token that is made at the first start: its actor is `admin`. */
+export function createAdminAccess(adminToken: string): Access {
+  const expected = digest(adminToken);
+  return { verifyToken: (token) => (timingSafeEqual(digest(token), expected) ? { actor: "admin", admin: true } : undefined) };
+}
+
+/**
+ * Lets a request in and tells who makes it (nobody on public routes).
+ * @throws {ApiProblem} `forbidden`, `unauthorized`
+ */
+export function admit(visit: Visit, transport: Transport, access: Access): Identity {
+  if (visit.headers.origin !== undefined && !isOwnPage(visit)) {
+    throw new ApiProblem("forbidden", "Requests with an Origin header are refused: the service is not for web pages.");
+  }
+  if (transport === "unix") return whoeverOpensTheSocket;
+  if (visit.isPublic) return nobody;
+  const token = bearerToken(visit.headers.authorization);
+  if (token === undefined) throw unauthorized("A bearer token is needed: Authorization: Bearer <token>.", "Bearer");
+  const identity = access.verifyToken(token);
+  if (identity === undefined) throw unauthorized("The token is not known.", 'Bearer error="invalid_token"');
+  return identity;
+}
+
+/** Asks `admit` about every request, before its body is read and before 404, 405 and validation. */
+export function guardAccess(app: FastifyInstance, transport: Transport, access: Access): void {
+  app.decorateRequest("caller");
+  app.addHook("onRequest", async (request) => {
+    const { method, headers, routeOptions } = request;
+    const visit = { method, headers, route: routeOptions.url, isPublic: routeOptions.config.isPublic === true };
+    const identity = admit(visit, transport, access);
+    request.caller = { ...identity, address: transport === "unix" ? null : peerAddress(request) };
+  });
+}
+
+/** The page at /docs reads its parts from where it came from. */
+function isOwnPage({ method, route = "", headers }: Visit): boolean {
+  const isPart = route === "/docs" || route.startsWith("/docs/") || route === "/openapi.json";
+  const origin = headers.origin ?? "";
+  return (method === "GET" || method === "HEAD") && isPart && URL.canParse(origin) && new URL(origin).host === headers.host;
+}
+
+/** The canonical address of the other side, without a zone. Nobody waits for the answer where there is none any more. */
+function peerAddress({ socket }: FastifyRequest): string {
+  const { remoteAddress } = socket;
+  if (remoteAddress === undefined) throw new ApiProblem("malformed-request", "The connection is closed.");
+  return formatNetwork(parseAddress(remoteAddress.replace(/%.*/, "")));
+}
+
+/** The token of the scheme Bearer (RFC 6750, 2.1); `undefined` when there is no such thing. */
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization ?? "")?.[1];
+}
+
+function unauthorized(detail: string, challenge: string): ApiProblem {
+  return new ApiProblem("unauthorized", detail, { headers: { "www-authenticate": challenge } });
+}
+
+function digest(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
+}

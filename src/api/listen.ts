@@ -1,0 +1,40 @@
+import { rmSync } from "node:fs";
+import { connect } from "node:net";
+import type { FastifyInstance } from "fastify";
+
+/** Mode of a unix socket: its owner and group may open it, and whoever can is an administrator. */
+const othersMayNot = 0o117;
+
+/** Where one server listens. */
+export type ListenAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/**
+ * Listens; a socket file that a process left behind is replaced.
+ * @throws {Error} with a system error's `code` when the address is taken or not to be had
+ */
+export async function listen(app: FastifyInstance, address: ListenAddress): Promise<void> {
+  if (address.kind === "tcp") {
+    await app.listen({ host: address.host, port: address.port });
+    return;
+  }
+  await removeStaleSocket(address.path);
+  const mask = process.umask(othersMayNot);
+  try {
+    await app.listen({ path: address.path });
+  } finally {
+    process.umask(mask);
+  }
+}
+
+/** Removes the socket only when nobody answers on it. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const outcome = await new Promise<string>((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => resolve("answered"));
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+    socket.once("close", () => socket.destroy());
+  });
+  if (outcome === "ECONNREFUSED") rmSync(path, { force: true });
+}

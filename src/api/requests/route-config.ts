@@ -1,0 +1,17 @@
+import type { Caller } from "../../domain/caller.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** True for the few routes that need no token. */
+    readonly isPublic?: boolean;
+    /** Top-level fields that the route's answers carry and its requests must not. */
+    readonly readOnlyFields?: readonly string[];
+    /** True for a route whose method usually has a body, and that takes none. */
+    readonly takesNoBody?: boolean;
+  }
+
+  interface FastifyRequest {
+    /** Who asks; on public routes nobody, with an empty name. */
+    caller: Caller;
+  }
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { Inspector } from "../domain/inspection.ts";
+import type { Enforcer } from "../domain/ports.ts";
+import type { BanService, ConfirmationService, LookService, PolicyService } from "../domain/services.ts";
+import { type Access, admit, guardAccess, type Transport } from "./access/access.ts";
+import { batchRoute } from "./bans/batch-route.ts";
+import { banRoutes } from "./bans/routes.ts";
+import { checkRoutes } from "./check/routes.ts";
+import { confirmationRoutes } from "./confirmations/routes.ts";
+import { connectionRoutes } from "./connections/routes.ts";
+import { healthRoutes, type Readiness } from "./health/routes.ts";
+import { createHttpServer, type ListenerTls } from "./http-server.ts";
+import { createCursors } from "./lists/cursors.ts";
+import { describeRoutes } from "./openapi/document.ts";
+import { openapiRoutes } from "./openapi/routes.ts";
+import { offenderRoute } from "./policies/offender-route.ts";
+import { policyRoutes } from "./policies/routes.ts";
+import { answerClientError } from "./problems/client-errors.ts";
+import { frameworkErrorHandler, handleErrors } from "./problems/error-handling.ts";
+import { problemRoutes } from "./problems/routes.ts";
+import { recentRoutes } from "./recent/routes.ts";
+import { closeConnectionsWhenStopping, setCommonHeaders } from "./requests/answer-headers.ts";
+import { acceptJson } from "./requests/json-body.ts";
+import { noteRoutes, refuseOtherMethods } from "./requests/method-not-allowed.ts";
+import "./requests/route-config.ts";
+import { convertQueryValues, refuseAmbiguity } from "./requests/strictness.ts";
+import type { PassHistory } from "./status/representation.ts";
+import { statusRoutes } from "./status/routes.ts";
+
+export interface ServerOptions {
+  /** What it will listen on: `unix` makes every caller the actor `socket`, an administrator, `tcp` asks for a token. */
+  readonly transport: Transport;
+  readonly policies: PolicyService;
+  readonly bans: BanService;
+  readonly confirmations: ConfirmationService;
+  readonly look: LookService;
+  readonly enforcer: Enforcer;
+  readonly inspector: Inspector;
+  /** What came of the passes, for the status. */
+  readonly enforcement: PassHistory;
+  readonly access: Access;
+  readonly readiness: () => Readiness;
+  /** The key of list positions. The same one over a restart keeps them good. */
+  readonly cursorSecret: Uint8Array | string;
+  /** The version of the service, for the OpenAPI document. */
+  readonly version: string;
+  /** The parent of the requests' loggers; `false`: nothing is logged. */
+  readonly logger: FastifyBaseLogger | false;
+  readonly tls?: ListenerTls;
+}
+
+/** Bytes of a request body, unless a route takes more. */
+const bodyLimit = 65_536;
+
+/** Makes the HTTP server of one listener; `listen` and `close` are the caller's. Several share the same services. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement, access } = options;
+  const { readiness, version, logger, tls } = options;
+  const cursors = createCursors(options.cursorSecret);
+  const app = Fastify({
+    serverFactory: (handler) => createHttpServer(handler, tls),
+    forceCloseConnections: "idle",
+    return503OnClosing: false,
+    bodyLimit,
+    ...(logger === false ? { logger } : { loggerInstance: logger }),
+    genReqId: () => randomUUID(),
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1024 },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
+    frameworkErrors: frameworkErrorHandler(({ method, headers }) => {
+      admit({ method, headers, route: undefined, isPublic: false }, transport, access);
+    }),
+    clientErrorHandler: answerClientError,
+  });
+  // The schemas of answers describe; what a handler answers is sent as it is, and nothing of it is dropped.
+  app.setSerializerCompiler(() => JSON.stringify);
+
+  const routes = noteRoutes(app);
+  closeConnectionsWhenStopping(app);
+  setCommonHeaders(app);
+  guardAccess(app, transport, access);
+  handleErrors(app);
+  refuseAmbiguity(app);
+  acceptJson(app);
+  convertQueryValues(app);
+
+  describeRoutes(app, version);
+  app.register(policyRoutes, { policies, enforcer, cursors });
+  app.register(offenderRoute, { policies, cursors });
+  app.register(confirmationRoutes, { confirmations, cursors });
+  app.register(batchRoute, { bans });
+  app.register(banRoutes, { bans, cursors });
+  app.register(checkRoutes, { look });
+  app.register(connectionRoutes, { look, cursors });
+  app.register(statusRoutes, { look, inspector, enforcement, version });
+  app.register(recentRoutes, { inspector, cursors });
+  app.register(healthRoutes, { readiness });
+  app.register(problemRoutes);
+  app.register(openapiRoutes);
+  app.register(refuseOtherMethods, { routes });
+  return app;
+}
