@@ -1,0 +1,26 @@
+# docker run --network host --cap-add NET_ADMIN -v connlimitd:/var/lib/connlimitd connlimitd
+# The rules belong to the network namespace, so without the host's network it protects nothing but its own container.
+
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+# The same pinned Node runs here as in the tests: it is one of the npm packages.
+FROM debian:bookworm-slim
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends iptables ipset conntrack iproute2 \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+ENV PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+COPY --from=dependencies /app/node_modules ./node_modules
+RUN node --version
+COPY package.json LICENSE ./
+COPY src ./src
+
+VOLUME /var/lib/connlimitd
+STOPSIGNAL SIGTERM
+# Asks the default listener: with another CONNLIMITD_LISTEN, give another --health-cmd.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:7306/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "src/main.ts"]

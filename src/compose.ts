@@ -1,0 +1,194 @@
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { FastifyInstance } from "fastify";
+import { type Logger, pino } from "pino";
+import packageJson from "../package.json" with { type: "json" };
+import { createAdminAccess } from "./api/access/access.ts";
+import type { ListenerTls } from "./api/http-server.ts";
+import { listen } from "./api/listen.ts";
+import { createServer } from "./api/server.ts";
+import type { Config, Listener, TlsFiles } from "./config.ts";
+import { createBanService } from "./domain/ban-service.ts";
+import { createConfirmationService } from "./domain/confirmation-service.ts";
+import { createLookService } from "./domain/look-service.ts";
+import { createPolicyService } from "./domain/policy-service.ts";
+import type { Store } from "./domain/ports.ts";
+import type { ConfirmationService } from "./domain/services.ts";
+import { createDeadlines } from "./enforcement/deadlines.ts";
+import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
+import { runCommand } from "./netfilter/command/run.ts";
+import { createConntrack } from "./netfilter/conntrack/connections.ts";
+import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
+import { createIpSets } from "./netfilter/ipset/sets.ts";
+import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
+import { assertNetAdmin, PrivilegeError } from "./netfilter/prerequisites.ts";
+import { createRecentLists } from "./netfilter/recent/list-files.ts";
+import { createSurroundings } from "./netfilter/surroundings.ts";
+import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
+import { openStore } from "./store/store.ts";
+import { StoreOpenError } from "./store/store-error.ts";
+import { systemClock } from "./system-clock.ts";
+
+/** Exit codes with a meaning of their own; after sysexits.h. */
+const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
+
+/** The service can't start. The message is one line for the operator. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** The running service. */
+export interface Service {
+  /** Ends what is in flight and leaves the rules in the kernel. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts the layers together and starts them: the store, a first pass over the kernel, the listeners.
+ * @throws {StartError}
+ */
+export async function startService(config: Config): Promise<Service> {
+  const log = pino({ level: config.logLevel });
+  const firewall = await openFirewall(config, log);
+  const store = orStartError(() => openStore(config));
+  const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
+  const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
+  const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
+  const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
+  await reconciler.start();
+  deadlines.start();
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.map(({ app }) => app.close()));
+    await deadlines.stop();
+    await reconciler.stop();
+    store.close();
+  };
+  try {
+    for (const { app, listener } of servers) await listenOn(app, listener);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop };
+}
+
+/**
+ * Removes every chain, and with them every list, that is this service's own.
+ * @throws {StartError} also when the service runs, as it would put them back
+ */
+export async function purge(config: Config): Promise<void> {
+  const firewall = await openFirewall(config, pino({ level: config.logLevel }));
+  refuseWhileRunning(config);
+  await firewall.purge();
+}
+
+async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
+  try {
+    assertNetAdmin();
+    const { backend, version } = await detectBackend(config.backend, runCommand);
+    log.info({ backend, version }, "iptables");
+    const { protect: protectedNetworks } = config;
+    const [lists, sets] = [createRecentLists(), createIpSets(runCommand)];
+    return createFirewall({ backend, version, protectedNetworks, run: runCommand, lists, sets, clock: systemClock });
+  } catch (error) {
+    if (error instanceof BackendMissingError || error instanceof PrivilegeError)
+      throw new StartError(exitCodes.missing, error.message);
+    throw error;
+  }
+}
+
+interface Layers {
+  readonly store: Store;
+  readonly firewall: NetfilterFirewall;
+  readonly reconciler: Reconciler;
+  readonly confirmations: ConfirmationService;
+  readonly log: Logger;
+}
+
+function createServers(
+  config: Config,
+  layers: Layers,
+): readonly { readonly app: FastifyInstance; readonly listener: Listener }[] {
+  const { store, firewall, reconciler: enforcer } = layers;
+  const adminToken = loadAdminToken(config.stateDirectory);
+  const connections = createConntrack({ run: runCommand });
+  const shared = {
+    store,
+    firewall,
+    enforcer,
+    connections,
+    surroundings: createSurroundings({ connections }),
+    clock: systemClock,
+    protectedNetworks: config.protect,
+    apiPorts: config.listeners.flatMap((listener) => (listener.kind === "tcp" ? [listener.port] : [])),
+  };
+  const policies = createPolicyService(shared);
+  const bans = createBanService(shared);
+  const look = createLookService(shared);
+  const tls = config.tls === null ? undefined : readTls(config.tls);
+  return config.listeners.map((listener) => ({
+    listener,
+    app: createServer({
+      transport: listener.kind,
+      policies,
+      bans,
+      look,
+      inspector: firewall.inspector,
+      enforcement: enforcer,
+      confirmations: layers.confirmations,
+      enforcer,
+      access: createAdminAccess(adminToken),
+      readiness: () => {
+        const reason = enforcer.failure();
+        return reason === null ? { ready: true } : { ready: false, reason };
+      },
+      cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
+      version: packageJson.version,
+      logger: layers.log,
+      ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
+    }),
+  }));
+}
+
+function readTls({ cert, key, clientCa }: TlsFiles): ListenerTls {
+  const files = { cert: readFileSync(cert), key: readFileSync(key) };
+  return clientCa === null ? files : { ...files, ca: readFileSync(clientCa), requestCert: true, rejectUnauthorized: true };
+}
+
+async function listenOn(app: FastifyInstance, listener: Listener): Promise<void> {
+  try {
+    await listen(app, listener);
+  } catch (error) {
+    const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    const address = listener.kind === "unix" ? `unix:${listener.path}` : `${listener.host}:${listener.port}`;
+    throw new StartError(
+      exitCodes.setting,
+      `CONNLIMITD_LISTEN: got ${JSON.stringify(address)}, takes an address that is free and this host's (${reason})`,
+    );
+  }
+}
+
+function refuseWhileRunning(config: Config): void {
+  try {
+    openStore(config).close();
+  } catch (error) {
+    if (error instanceof StoreOpenError && error.code === "in-use") {
+      throw new StartError(exitCodes.other, `the service runs and would put its rules back; stop it first (${error.message})`);
+    }
+  }
+}
+
+function orStartError<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof StoreOpenError || error instanceof AdminTokenError) throw new StartError(exitCodes.other, error.message);
+    throw error;
+  }
+}

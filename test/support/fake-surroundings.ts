@@ -1,0 +1,35 @@
+import type { Surroundings } from "../../src/domain/ports.ts";
+
+type Addresses = Readonly<Record<"gateways" | "ownAddresses" | "sshClients", readonly string[]>>;
+
+/** A host's surroundings, as a test wants them. */
+export interface FakeSurroundings extends Surroundings {
+  set(different: Partial<Addresses>): void;
+  /** Makes reading SSH clients fail with `error` until it is called with `undefined`. */
+  fail(error: Error | undefined): void;
+}
+
+/** A gateway 172.16.0.1, this host at 172.16.0.10 and fd00::10, and one SSH client, 172.16.0.200, on port 22. */
+export function createFakeSurroundings(): FakeSurroundings {
+  let state: Addresses = {
+    gateways: ["172.16.0.1"],
+    ownAddresses: ["172.16.0.10", "fd00::10"],
+    sshClients: ["172.16.0.200"],
+  };
+  let failure: Error | undefined;
+  return {
+    set(different) {
+      state = { ...state, ...different };
+    },
+    fail(error) {
+      failure = error;
+    },
+    gateways: () => state.gateways,
+    ownAddresses: () => state.ownAddresses,
+    async sshClients() {
+      if (failure !== undefined) throw failure;
+      return state.sshClients;
+    },
+    sshPorts: () => [22],
+  };
+}

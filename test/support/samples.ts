@@ -1,0 +1,33 @@
+import type { KernelBan, OperatorBan } from "../../src/domain/ban.ts";
+import type { Confirmation } from "../../src/domain/confirmation.ts";
+import { type Policy, type PolicySpec, policyDefaults } from "../../src/domain/policy.ts";
+
+/** The classic pair's policy, with what a test wants to be different. */
+export function samplePolicySpec(different: Partial<PolicySpec> = {}): PolicySpec {
+  return { ...policyDefaults, ports: [3306], maxConnections: 2, ...different };
+}
+
+export function samplePolicy(different: Partial<Policy> = {}): Policy {
+  return { ...samplePolicySpec(), name: "mysql", revision: 1, createdAt: 1_000, updatedAt: 1_000, ...different };
+}
+
+export function sampleOperatorBan(different: Partial<OperatorBan> = {}): OperatorBan {
+  return { address: "203.0.113.9", actor: "ci", reason: "scanner", since: 1_000, expiresAt: null, ...different };
+}
+
+export function sampleKernelBan(different: Partial<KernelBan> = {}): KernelBan {
+  return { home: "cld4-host", address: "203.0.113.9", policies: ["mysql"], since: 1_000, expiresAt: 61_000, ...different };
+}
+
+export function sampleConfirmation(different: Partial<Confirmation> = {}): Confirmation {
+  return {
+    id: "mWzwPp5dTLq0MrYQzzzzzw",
+    policy: "mysql",
+    previous: samplePolicy(),
+    actor: "ci",
+    createdAt: 1_000,
+    revertsAt: 61_000,
+    revertedAt: null,
+    ...different,
+  };
+}

@@ -1,0 +1,178 @@
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { join } from "node:path";
+import { createDirectory, linkPrograms } from "./directories.ts";
+import { eventually } from "./eventually.ts";
+import type { Backend } from "./kernel.ts";
+import type { CommandResult, Network } from "./namespaces.ts";
+
+/** The repository's root. */
+export const root = join(import.meta.dirname, "..", "..");
+
+const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-nft`, `${name}-legacy`]);
+/** Every program that the service and the way into its namespace need, but ipset. */
+const programs = ["ip", "setpriv", "conntrack", "ss", ...iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`])];
+
+/** How to run the service; `readyTimeout` in milliseconds. */
+export interface ServiceOptions {
+  readonly network: Network;
+  readonly backend: Backend;
+  /** Default: a fresh one, removed by `dispose`. */
+  readonly stateDirectory?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs it on a host that does not have the program ipset. */
+  readonly withoutIpset?: boolean;
+  /** A TCP listener beside the unix socket, such as `127.0.0.1:7306` in the host's namespace. */
+  readonly tcpListener?: string;
+  readonly readyTimeout?: number;
+}
+
+/** An answer; `body` is parsed where it is JSON, text otherwise, `undefined` where there is none. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: unknown;
+}
+
+/** The service as a process in the host's namespace, spoken to over its unix socket. */
+export interface Service {
+  readonly stateDirectory: string;
+  readonly socketPath: string;
+  request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number>;
+  /** SIGKILL; resolves once the process is gone. */
+  kill(): Promise<void>;
+  /** Starts it again on the same state directory (after `stop` or `kill`, or stops it first). */
+  restart(): Promise<void>;
+  /** `npm run purge`'s program with the same environment. */
+  purge(): Promise<CommandResult>;
+  /** All it has written to stdout and stderr. */
+  logs(): string;
+  /** Kills it and removes its files. */
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts the service and resolves once `GET /readyz` is 200. @throws {Error} with all its output when that takes too long */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { network, backend, tcpListener, readyTimeout = 10_000 } = options;
+  const directory = await createDirectory();
+  const stateDirectory = options.stateDirectory ?? join(directory.path, "state");
+  const socketPath = join(directory.path, "api.sock");
+  const settings: Record<string, string> = {
+    PATH: options.withoutIpset === true ? await linkPrograms(join(directory.path, "bin"), programs) : (process.env["PATH"] ?? ""),
+    NODE_COMPILE_CACHE: join(root, "node_modules/.cache/connlimitd-test"),
+    CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
+    CONNLIMITD_STATE_DIR: stateDirectory,
+    CONNLIMITD_BACKEND: backend,
+    CONNLIMITD_LOG_LEVEL: "debug",
+    ...options.env,
+  };
+  let output = "";
+  let running: { readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void } | undefined;
+
+  const launch = async (): Promise<void> => {
+    const child = network.spawn("host", process.execPath, [join(root, "src/main.ts")], {
+      cwd: directory.path,
+      env: settings,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => (output += text));
+    const ended = new Promise<number>((resolve) => {
+      child.once("close", (code, signal) => {
+        if (signal !== null) output += `\n[ended by ${signal}]\n`;
+        resolve(code ?? -1);
+      });
+    });
+    running = { ended, over: () => child.exitCode !== null || child.signalCode !== null, signal: (name) => child.kill(name) };
+    await eventually("the service answers /readyz with 200", readyOrOver, { within: readyTimeout });
+    if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
+  };
+  const readyOrOver = async (): Promise<boolean> =>
+    running?.over() === true || (await send(socketPath, "GET", "/readyz", undefined, {})).status === 200;
+  const end = async (signal: NodeJS.Signals): Promise<number> => {
+    running?.signal(signal);
+    return (await running?.ended) ?? -1;
+  };
+  const start = async (): Promise<void> => {
+    try {
+      await launch();
+    } catch (error) {
+      await end("SIGKILL");
+      throw new Error(`the service did not start: ${String(error)}\n${output}`, { cause: error });
+    }
+  };
+  const dispose = async (): Promise<void> => {
+    await end("SIGKILL");
+    directory.remove();
+  };
+  try {
+    await start();
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    stateDirectory,
+    socketPath,
+    request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
+    stop: () => end("SIGTERM"),
+    async kill() {
+      await end("SIGKILL");
+    },
+    async restart() {
+      if (running?.over() === false) await end("SIGTERM");
+      await start();
+    },
+    async purge() {
+      const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+      return network.tryExec("host", "env", ["-i", ...assignments, process.execPath, join(root, "src/purge.ts")]);
+    },
+    logs: () => output,
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+function send(
+  socketPath: string,
+  method: string,
+  path: string,
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      {
+        socketPath,
+        method,
+        path,
+        agent: false,
+        timeout: 30_000,
+        headers: {
+          ...(text === undefined
+            ? {}
+            : { "content-type": "application/json", "content-length": String(Buffer.byteLength(text)) }),
+          ...headers,
+        },
+      },
+      (response) => {
+        let received = "";
+        response.setEncoding("utf8").on("data", (part: string) => (received += part));
+        response.on("error", reject);
+        response.on("end", () => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bodyOf(response.headers, received) });
+        });
+      },
+    );
+    request.on("timeout", () => request.destroy(new Error(`no answer to ${method} ${path} within 30 s`)));
+    request.on("error", reject);
+    request.end(text);
+  });
+}
+
+function bodyOf(headers: IncomingHttpHeaders, text: string): unknown {
+  if (text === "") return undefined;
+  return /json/.test(headers["content-type"] ?? "") ? JSON.parse(text) : text;
+}
