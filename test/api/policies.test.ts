@@ -238,27 +238,3 @@ test("what comes and goes between two pages makes no other policy appear twice o
   await api.send("PUT", "/v1/policies/e", minimal);
   assert.deepEqual(listed(await api.send("GET", `/v1/policies?cursor=${cursor}`), "name"), ["e", "f", "h"]);
 });
-
-test("offenders come newest first and in pages", async (t) => {
-  const api = await startApi(t);
-  await api.send("PUT", "/v1/policies/mysql", minimal);
-  const at = api.clock.now();
-  api.firewall.setOffenders("mysql", [
-    { source: "203.0.113.9", lastSeenAt: at - 2000, bannedUntil: at + 1000 },
-    { source: "2001:db8:1:2::/64", lastSeenAt: at - 1000, bannedUntil: null },
-    { source: "203.0.113.1", lastSeenAt: at - 2000, bannedUntil: null },
-  ]);
-  const first = await api.send("GET", "/v1/policies/mysql/offenders?limit=2");
-  assert.partialDeepStrictEqual(first.body, {
-    items: [
-      { source: "2001:db8:1:2::/64", lastSeenAt: "2026-11-22T07:59:59.000Z", bannedUntil: null },
-      { source: "203.0.113.1", lastSeenAt: "2026-11-22T07:59:58.000Z", bannedUntil: null },
-    ],
-  });
-  const second = await api.send("GET", `/v1/policies/mysql/offenders?limit=2&cursor=${nextCursor(first)}`);
-  assert.deepEqual(second.body, {
-    items: [{ source: "203.0.113.9", lastSeenAt: "2026-11-22T07:59:58.000Z", bannedUntil: "2026-11-22T08:00:01.000Z" }],
-    nextCursor: null,
-  });
-  assertProblem(await api.send("GET", "/v1/policies/web/offenders"), 404, "not-found");
-});
