@@ -20,7 +20,7 @@ export async function renderOpenapi(): Promise<string> {
     confirmations: { list: absent, confirm: absent, revert: absent, nextDeadline: absent, revertDue: absent },
     look: { check: absent, connections: absent, status: absent },
     enforcer: { settle: absent, enforcementOf: absent, inStep: absent, failure: absent },
-    inspector: { facts: absent, recentLists: absent, recentList: absent, countsForgottenAt: absent },
+    inspector: { facts: absent, recentLists: absent, recentList: absent },
     enforcement: { repairs: absent, lastPassAt: absent },
     access: { verifyToken: absent },
     readiness: absent,

@@ -47,6 +47,4 @@ export interface Inspector {
   recentLists(): readonly RecentListSummary[];
   /** Undefined when there is no such list. @throws {EnforcementDelayed} while the kernel's clock can't be read */
   recentList(name: string): RecentList | undefined;
-  /** `KernelFacts.countsForgottenAt`. */
-  countsForgottenAt(): number | null;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { PolicyWriteTerms } from "./caller.ts";
-import type { PolicyCount } from "./connection-counts.ts";
+import { createConnectionCounter, type PolicyCount } from "./connection-counts.ts";
 import { desiredOf } from "./desired.ts";
 import { DomainError } from "./errors.ts";
 import { forecast } from "./forecast.ts";
@@ -10,7 +10,7 @@ import { kernelAnswer } from "./kernel-answer.ts";
 import { assertMayOverride, createLockoutGuard, type FindLockouts, policyLockout } from "./lockout-guard.ts";
 import type { Network } from "./network.ts";
 import { createOverlay } from "./overlay.ts";
-import type { OffenderOutcome, Policy, PolicySpec } from "./policy.ts";
+import type { JudgedOffender, Offender, OffenderOutcome, Policy, PolicySpec } from "./policy.ts";
 import {
   carryOut,
   decideChange,
@@ -194,11 +194,27 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
       return { enforced, confirmation: change.confirmation };
     },
     async offenders(name) {
-      const outcome = offenderOutcome(get(name));
+      const policy = get(name);
+      const outcome = offenderOutcome(policy);
       const view = await kernelAnswer(firewall.view());
-      return view.offenders(name).map((offender) => ({ ...offender, outcome }));
+      const listed = view.offenders(name).map((offender) => ({ ...offender, outcome }));
+      const forgottenAt = firewall.countsForgottenAt();
+      if (forgottenAt === null || policy.mode === "off") return listed;
+      const counter = createConnectionCounter({ policies: [policy], protectedNetworks });
+      await kernelAnswer(connections.scan(counter.visit));
+      return [...listed, ...uncounted(counter.results, listed, forgottenAt)].sort((a, b) => b.lastSeenAt - a.lastSeenAt);
     },
   };
+}
+
+/** Sources that hold more than the limit because the kernel forgot what it had counted; it refuses them nothing before they ask for more. */
+function uncounted(results: readonly PolicyCount[], listed: readonly Offender[], at: number): readonly JudgedOffender[] {
+  const known = new Set(listed.map(({ source }) => source));
+  return results.flatMap(({ policy, counts }) => {
+    const outcome = policy.ban === null ? "would-be-refused" : "would-be-banned";
+    const above = [...counts].filter(([source, count]) => count > policy.maxConnections && !known.has(source));
+    return above.map(([source]) => ({ source, firstSeenAt: at, lastSeenAt: at, bannedUntil: null, outcome }) as const);
+  });
 }
 
 function creation(name: string, spec: PolicySpec, terms: PolicyWriteTerms): PolicyAsked {

@@ -71,6 +71,8 @@ export type Enforcement =
 export interface Offender {
   /** Canonical address, or network where the policy counts by a shorter prefix. */
   readonly source: string;
+  /** The earliest time that the kernel still knows of. */
+  readonly firstSeenAt: number;
   readonly lastSeenAt: number;
   readonly bannedUntil: number | null;
 }

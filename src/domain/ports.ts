@@ -161,6 +161,8 @@ export interface Firewall {
   view(): Promise<KernelView>;
   banRoom(): BanRoom;
   position(): Promise<Position>;
+  /** When a change of the table made the kernel forget how many connections each source has; null when it did not, as far as was seen. Milliseconds since the epoch. */
+  countsForgottenAt(): number | null;
 }
 
 /** The open TCP connections to this host's own ports, from connection tracking. Both reject with `EnforcementDelayed` when it can't be read or changed now. */

@@ -217,7 +217,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     },
     recentLists: () => readRecentLists(lists),
     recentList: (name) => readRecentList(lists, name, kernelLists.wallTimeOf),
-    countsForgottenAt: counts.forgottenAt,
   };
 
   return {
@@ -258,6 +257,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
     view,
+    countsForgottenAt: counts.forgottenAt,
     position: async () => ({ shadowedBy: await readShadows(backend, run) }),
     banRoom: () => banRoomOf(lists.capacity(), kernelLists.withoutSets()),
     purge: async () => {

@@ -62,21 +62,33 @@ export function createOffenderReader(): OffenderReader {
         bannedUntil.set(address, Math.max(expiresAt, bannedUntil.get(address) ?? 0));
       }
       const seen = new Map([...fromSets(reading, policy, memory), ...lastAttempt]);
+      const first = new Map(own.map((ban) => [ban.address, ban.since]));
       // What the list knows it knows to a tick; a banned source may have tried again since.
-      for (const [source, at] of fromLists(reading, policy)) seen.set(source, Math.max(at, lastAttempt.get(source) ?? 0));
+      for (const { source, firstSeenAt, lastSeenAt } of fromLists(reading, policy)) {
+        seen.set(source, Math.max(lastSeenAt, lastAttempt.get(source) ?? 0));
+        first.set(source, Math.min(firstSeenAt, first.get(source) ?? firstSeenAt));
+      }
       return [...seen]
-        .map(([source, lastSeenAt]): Offender => ({ source, lastSeenAt, bannedUntil: bannedUntil.get(source) ?? null }))
+        .map(([source, lastSeenAt]): Offender => {
+          const firstSeenAt = Math.min(lastSeenAt, first.get(source) ?? lastSeenAt);
+          return { source, firstSeenAt, lastSeenAt, bannedUntil: bannedUntil.get(source) ?? null };
+        })
         .sort((a, b) => b.lastSeenAt - a.lastSeenAt || (a.source < b.source ? -1 : 1));
     },
   };
 }
 
-function fromLists({ lists, wallTimeOf }: Reading, policy: string): readonly (readonly [string, number])[] {
+function fromLists(
+  { lists, wallTimeOf }: Reading,
+  policy: string,
+): readonly Pick<Offender, "source" | "firstSeenAt" | "lastSeenAt">[] {
   return lists.names().flatMap((name) => {
     const list = parseOffenderName(name);
     if (list?.policy !== policy) return [];
-    return (lists.read(name) ?? []).map(
-      ({ address, lastSeen }) => [withPrefix(address, list.prefix), wallTimeOf(lastSeen)] as const,
-    );
+    return (lists.read(name) ?? []).map(({ address, lastSeen, stamps }) => ({
+      source: withPrefix(address, list.prefix),
+      firstSeenAt: wallTimeOf(stamps[0] ?? lastSeen),
+      lastSeenAt: wallTimeOf(lastSeen),
+    }));
   });
 }

@@ -55,7 +55,6 @@ export function createFakeInspector(): FakeInspector {
       assertReadable();
       return lists.find((list) => list.name === name);
     },
-    countsForgottenAt: () => facts.countsForgottenAt,
   };
 }
 

@@ -9,15 +9,25 @@ test("offenders come newest first and in pages", async (t) => {
   await api.send("PUT", "/v1/policies/mysql", minimal);
   const at = api.clock.now();
   api.firewall.setOffenders("mysql", [
-    { source: "203.0.113.9", lastSeenAt: at - 2000, bannedUntil: at + 1000 },
-    { source: "2001:db8:1:2::/64", lastSeenAt: at - 1000, bannedUntil: null },
-    { source: "203.0.113.1", lastSeenAt: at - 2000, bannedUntil: null },
+    { source: "203.0.113.9", firstSeenAt: at - 2000, lastSeenAt: at - 2000, bannedUntil: at + 1000 },
+    { source: "2001:db8:1:2::/64", firstSeenAt: at - 1000, lastSeenAt: at - 1000, bannedUntil: null },
+    { source: "203.0.113.1", firstSeenAt: at - 2000, lastSeenAt: at - 2000, bannedUntil: null },
   ]);
   const first = await api.send("GET", "/v1/policies/mysql/offenders?limit=2");
   assert.partialDeepStrictEqual(first.body, {
     items: [
-      { source: "2001:db8:1:2::/64", lastSeenAt: "2026-11-22T07:59:59.000Z", bannedUntil: null },
-      { source: "203.0.113.1", lastSeenAt: "2026-11-22T07:59:58.000Z", bannedUntil: null },
+      {
+        source: "2001:db8:1:2::/64",
+        firstSeenAt: "2026-11-22T07:59:59.000Z",
+        lastSeenAt: "2026-11-22T07:59:59.000Z",
+        bannedUntil: null,
+      },
+      {
+        source: "203.0.113.1",
+        firstSeenAt: "2026-11-22T07:59:58.000Z",
+        lastSeenAt: "2026-11-22T07:59:58.000Z",
+        bannedUntil: null,
+      },
     ],
   });
   const second = await api.send("GET", `/v1/policies/mysql/offenders?limit=2&cursor=${nextCursor(first)}`);
@@ -25,6 +35,7 @@ test("offenders come newest first and in pages", async (t) => {
     items: [
       {
         source: "203.0.113.9",
+        firstSeenAt: "2026-11-22T07:59:58.000Z",
         lastSeenAt: "2026-11-22T07:59:58.000Z",
         bannedUntil: "2026-11-22T08:00:01.000Z",
         outcome: "refused",
@@ -44,7 +55,9 @@ for (const [mode, ban, outcome] of [
   test(`an offender of a policy that is to ${mode}, ${ban === null ? "without" : "with"} a ban, is ${outcome}`, async (t) => {
     const api = await startApi(t);
     await api.send("PUT", "/v1/policies/mysql", { ...minimal, mode, ban });
-    api.firewall.setOffenders("mysql", [{ source: "203.0.113.9", lastSeenAt: api.clock.now(), bannedUntil: null }]);
+    api.firewall.setOffenders("mysql", [
+      { source: "203.0.113.9", firstSeenAt: api.clock.now(), lastSeenAt: api.clock.now(), bannedUntil: null },
+    ]);
     assert.deepEqual(listed(await api.send("GET", "/v1/policies/mysql/offenders"), "outcome"), [outcome]);
   });
 }

@@ -255,7 +255,7 @@ test("offenders are the kernel's, for a policy that exists", async (t) => {
   const { firewall, policies } = createTestServices(t);
   await assert.rejects(policies.offenders("mysql"), { code: "not-found" });
   await policies.put("mysql", samplePolicySpec(), {}, terms);
-  const offender = { source: "203.0.113.9", lastSeenAt: 1, bannedUntil: null };
+  const offender = { source: "203.0.113.9", firstSeenAt: 1, lastSeenAt: 1, bannedUntil: null };
   firewall.setOffenders("mysql", [offender]);
   assert.deepEqual(await policies.offenders("mysql"), [{ ...offender, outcome: "refused" }]);
   firewall.failReads(new EnforcementDelayed("the lock is held"));
@@ -271,13 +271,25 @@ for (const [mode, ban, outcome] of [
   test(`offenders of a policy in mode ${mode} with${ban === null ? "out" : ""} a ban are ${outcome}`, async (t) => {
     const { firewall, policies } = createTestServices(t);
     await policies.put("mysql", samplePolicySpec({ mode, ban }), {}, terms);
-    firewall.setOffenders("mysql", [{ source: "203.0.113.9", lastSeenAt: 1, bannedUntil: null }]);
+    firewall.setOffenders("mysql", [{ source: "203.0.113.9", firstSeenAt: 1, lastSeenAt: 1, bannedUntil: null }]);
     assert.deepEqual(
       (await policies.offenders("mysql")).map((offender) => offender.outcome),
       [outcome],
     );
   });
 }
+
+test("after the kernel forgot its counts, sources that hold more than the limit are offenders too", async (t) => {
+  const { firewall, connections, policies } = createTestServices(t);
+  await policies.put("mysql", samplePolicySpec({ maxConnections: 2 }), {}, terms);
+  connections.open("203.0.113.9", 3306, 3);
+  connections.open("203.0.113.8", 3306, 2);
+  assert.deepEqual(await policies.offenders("mysql"), []);
+  firewall.setCountsForgottenAt(1000);
+  assert.deepEqual(await policies.offenders("mysql"), [
+    { source: "203.0.113.9", firstSeenAt: 1000, lastSeenAt: 1000, bannedUntil: null, outcome: "would-be-refused" },
+  ]);
+});
 
 test("the list is sorted by name", async (t) => {
   const { policies } = createTestServices(t);

@@ -88,6 +88,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
     },
     view: async () => ({ operatorBans: new Set(), policyBans: [], offenders: () => [] }),
     banRoom: () => ({ capacity: 100, networks: true, remedy: "" }),
+    countsForgottenAt: () => null,
     position: async () => ({ shadowedBy: [] }),
   };
 }

@@ -126,7 +126,7 @@ describe("on the legacy backend, where a write forgets what all rules have count
     const desired = desire([mysql]);
     await host.firewall.converge(desired);
     await host.firewall.converge(desired);
-    assert.equal(host.firewall.inspector.countsForgottenAt(), null);
+    assert.equal(host.firewall.countsForgottenAt(), null);
     host.kernel.edit(4, "-A INPUT -p icmp -j ACCEPT");
     await host.firewall.converge(desired);
     assert.equal((await host.firewall.inspector.facts()).countsForgottenAt, host.clock.now());

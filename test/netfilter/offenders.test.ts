@@ -55,7 +55,7 @@ for (const withSets of [false, true]) {
       scene.offend(mysql, address);
       const seen = scene.clock.now();
       scene.clock.advance(60_050);
-      assert.deepEqual(await offenders(scene), [{ source: address, lastSeenAt: seen, bannedUntil: null }]);
+      assert.deepEqual(await offenders(scene), [{ source: address, firstSeenAt: seen, lastSeenAt: seen, bannedUntil: null }]);
     });
 
     test("of both families are in one list, IPv6 by network", async () => {

@@ -33,6 +33,7 @@ export interface FakeFirewall extends Firewall {
   setPolicyBans(bans: readonly (KernelBan & Partial<ViewedBan>)[]): void;
   setOffenders(policy: string, offenders: readonly Offender[]): void;
   setShadows(rules: readonly string[]): void;
+  setCountsForgottenAt(at: number | null): void;
 }
 
 const nothing: Desired = { policies: [], operatorBans: [], lifts: [], graces: [] };
@@ -49,6 +50,7 @@ export function createFakeFirewall(): FakeFirewall {
   let room: BanRoom = { capacity: 100, networks: true, remedy: "remove bans that are not needed" };
   let policyBans: readonly ViewedBan[] = [];
   let shadowedBy: readonly string[] = [];
+  let countsForgottenAt: number | null = null;
   const offenders = new Map<string, readonly Offender[]>();
 
   async function converge(desired: Desired): Promise<PassReport> {
@@ -114,6 +116,10 @@ export function createFakeFirewall(): FakeFirewall {
       };
     },
     banRoom: () => room,
+    countsForgottenAt: () => countsForgottenAt,
+    setCountsForgottenAt(at) {
+      countsForgottenAt = at;
+    },
     async position() {
       assertReadable();
       return { shadowedBy };

@@ -79,9 +79,16 @@ export function foreseenEnforcement(
 }
 
 /** What callers see of an offender. */
-export function presentOffender({ source, lastSeenAt, bannedUntil, outcome }: JudgedOffender): Static<typeof OffenderResource> {
+export function presentOffender({
+  source,
+  firstSeenAt,
+  lastSeenAt,
+  bannedUntil,
+  outcome,
+}: JudgedOffender): Static<typeof OffenderResource> {
   return {
     source,
+    firstSeenAt: formatTime(firstSeenAt),
     lastSeenAt: formatTime(lastSeenAt),
     bannedUntil: formatEnd(bannedUntil),
     outcome,

@@ -198,6 +198,7 @@ export const PolicyRemovalForesightResource = foresightOf(
 export const OffenderResource = strictObject(
   {
     source: network("The address, or the network where the policy counts by a shorter prefix.", "203.0.113.9"),
+    firstSeenAt: outputTime("The earliest time over the limit that the kernel still knows of."),
     lastSeenAt: outputTime("When it was over the limit last."),
     bannedUntil: nullable(outputTime("The end of its ban."), { description: "null: it is not banned." }),
     outcome: Type.Enum(["refused", "banned", "would-be-refused", "would-be-banned"], {
