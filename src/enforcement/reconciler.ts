@@ -59,6 +59,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   let lastPassAt: number | null = null;
   let failures = 0;
   let unrecorded = 0;
+  let carried: ReadonlySet<string> = new Set();
   let nextLook = 0;
   let nextReading = 0;
   let nextRefinement = Number.POSITIVE_INFINITY;
@@ -83,8 +84,10 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   /** What the kernel did by itself is in memory as well: a store that can't take it now is asked again after the next pass. */
   const record = async (report: PassReport, desired: Desired): Promise<void> => {
     try {
-      // A lift that somebody asked for meanwhile may be of the same address: the next pass does both.
-      await pass.record(report, next.waiters.size === 0 ? desired.lifts : []);
+      // A lift that somebody asked for meanwhile may be of the same address: the next pass does both, once.
+      const done = desired.lifts.filter((address) => next.waiters.size === 0 || carried.has(address));
+      carried = new Set(desired.lifts.filter((address) => !done.includes(address)));
+      await pass.record(report, done);
       unrecorded = 0;
     } catch (error) {
       unrecorded += 1;
