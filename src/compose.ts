@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
@@ -21,6 +22,7 @@ import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
+import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
 import { assertNetAdmin, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
@@ -56,6 +58,7 @@ export interface Service {
 export async function startService(config: Config): Promise<Service> {
   const log = pino({ level: config.logLevel });
   const firewall = await openFirewall(config, log);
+  const unlock = await lock();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
@@ -68,6 +71,7 @@ export async function startService(config: Config): Promise<Service> {
     await deadlines.stop();
     await reconciler.stop();
     store.close();
+    await unlock();
   };
   try {
     for (const { app, listener } of servers) await listenOn(app, listener);
@@ -79,13 +83,15 @@ export async function startService(config: Config): Promise<Service> {
 }
 
 /**
- * Removes every chain, and with them every list, that is this service's own.
+ * Removes every chain, list and set that is this service's own; the result names sets that rules of others keep.
  * @throws {StartError} also when the service runs, as it would put them back
  */
-export async function purge(config: Config): Promise<void> {
+export async function purge(config: Config): Promise<readonly string[]> {
   const firewall = await openFirewall(config, pino({ level: config.logLevel }));
-  refuseWhileRunning(config);
-  await firewall.purge();
+  const unlock = await lock();
+  const kept = await firewall.purge();
+  await unlock();
+  return kept;
 }
 
 async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
@@ -144,6 +150,7 @@ function createServers(
       confirmations: layers.confirmations,
       enforcer,
       access: createAdminAccess(adminToken),
+      hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
         const reason = enforcer.failure();
         return reason === null ? { ready: true } : { ready: false, reason };
@@ -154,6 +161,17 @@ function createServers(
       ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
     }),
   }));
+}
+
+/** What the `Host` of a request may be: where it listens, and what the settings add. */
+function hostsOf(host: string, allowed: readonly string[]): ReadonlySet<string> {
+  const anywhere = host === "0.0.0.0" || host === "::";
+  const own = anywhere
+    ? Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address))
+    : [host];
+  const loopback =
+    anywhere || host === "localhost" || host === "::1" || host.startsWith("127.") ? ["localhost", "127.0.0.1", "::1"] : [];
+  return new Set([...own, ...loopback, ...allowed]);
 }
 
 function readTls({ cert, key, clientCa }: TlsFiles): ListenerTls {
@@ -174,13 +192,12 @@ async function listenOn(app: FastifyInstance, listener: Listener): Promise<void>
   }
 }
 
-function refuseWhileRunning(config: Config): void {
+async function lock(): Promise<() => Promise<void>> {
   try {
-    openStore(config).close();
+    return await lockNamespace();
   } catch (error) {
-    if (error instanceof StoreOpenError && error.code === "in-use") {
-      throw new StartError(exitCodes.other, `the service runs and would put its rules back; stop it first (${error.message})`);
-    }
+    if (error instanceof NamespaceInUseError) throw new StartError(exitCodes.other, error.message);
+    throw error;
   }
 }
 

@@ -5,10 +5,11 @@ const wrongSetting = 78;
 
 try {
   loadDotEnv();
-  await purge(loadConfig(process.env));
-  process.stdout.write(
-    "connlimitd: every chain and list of this service is removed; the database in the state directory stays.\n",
-  );
+  const kept = await purge(loadConfig(process.env));
+  if (kept.length > 0)
+    process.stdout.write(`connlimitd: rules of others name these sets, so that they stay: ${kept.join(", ")}\n`);
+  const what = kept.length > 0 ? "every chain and list, and every other set," : "every chain, list and set";
+  process.stdout.write(`connlimitd: ${what} of this service is removed; the database in the state directory stays.\n`);
 } catch (error) {
   if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
   process.stderr.write(`connlimitd: ${error.message}\n`);

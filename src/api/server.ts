@@ -40,6 +40,8 @@ export interface ServerOptions {
   /** What came of the passes, for the status. */
   readonly enforcement: PassHistory;
   readonly access: Access;
+  /** What the `Host` of a request may be, without the port; null, the default, for anything, as over a unix socket, which no web page can reach. */
+  readonly hosts?: ReadonlySet<string> | null;
   readonly readiness: () => Readiness;
   /** The key of list positions. The same one over a restart keeps them good. */
   readonly cursorSecret: Uint8Array | string;
@@ -57,6 +59,7 @@ const bodyLimit = 65_536;
 export function createServer(options: ServerOptions): FastifyInstance {
   const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement, access } = options;
   const { readiness, version, logger, tls } = options;
+  const door = { transport, hosts: options.hosts ?? null };
   const cursors = createCursors(options.cursorSecret);
   const app = Fastify({
     serverFactory: (handler) => createHttpServer(handler, tls),
@@ -68,7 +71,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1024 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
     frameworkErrors: frameworkErrorHandler(({ method, headers }) => {
-      admit({ method, headers, route: undefined, isPublic: false }, transport, access);
+      admit({ method, headers, route: undefined, isPublic: false }, door, access);
     }),
     clientErrorHandler: answerClientError,
   });
@@ -78,7 +81,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const routes = noteRoutes(app);
   closeConnectionsWhenStopping(app);
   setCommonHeaders(app);
-  guardAccess(app, transport, access);
+  guardAccess(app, door, access);
   handleErrors(app);
   refuseAmbiguity(app);
   acceptJson(app);

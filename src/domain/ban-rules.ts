@@ -3,7 +3,6 @@ import { DomainError, type FieldError } from "./errors.ts";
 import {
   type Family,
   formatNetwork,
-  halvesOf,
   isSingleAddress,
   type Network,
   NetworkSyntaxError,
@@ -46,12 +45,6 @@ export interface BanObstacle {
 
 /** Why nobody may ban `network` under these terms; `undefined` when it can be banned. */
 export function banObstacle(network: Network, { protectedNetworks, room }: BanTerms): BanObstacle | undefined {
-  if (network.prefix === 0) {
-    // The kernel's type hash:net has no place for it: ip_set_hash_net.c refuses a prefix length of 0.
-    const halves = halvesOf(network).map(formatNetwork).join(" and ");
-    const message = `Sets of the kernel can't hold the whole of IPv${network.family}: ban its two halves instead, ${halves}.`;
-    return { code: "network-unsupported", message };
-  }
   const shield = protectedNetworks.find((candidate) => overlaps(candidate, network));
   if (shield !== undefined) {
     const message = `Protected networks can't be banned: ${formatNetwork(network)} is in or overlaps ${formatNetwork(shield)}, which CONNLIMITD_PROTECT protects (loopback always is).`;

@@ -69,15 +69,6 @@ export function networksAround(network: Network): readonly Network[] {
   return Array.from({ length: network.prefix + 1 }, (_, prefix) => maskNetwork(network, prefix));
 }
 
-/** The two halves of a network that is no single address. */
-export function halvesOf({ family, bytes, prefix }: Network): readonly [Network, Network] {
-  const upper = bytes.map((byte, index) => (index === prefix >> 3 ? byte | (0x80 >> (prefix & 7)) : byte));
-  return [
-    { family, bytes, prefix: prefix + 1 },
-    { family, bytes: upper, prefix: prefix + 1 },
-  ];
-}
-
 /** True when every address of `inner` is in `outer`. */
 export function contains(outer: Network, inner: Network): boolean {
   return (

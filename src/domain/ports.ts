@@ -110,7 +110,7 @@ export interface ViewedBan extends KernelBan {
 /** What the kernel holds now. */
 export interface KernelView {
   /** Addresses and networks of operator bans that the kernel refuses now. */
-  readonly operatorBans: ReadonlySet<string>;
+  readonly operatorBans: Pick<ReadonlySet<string>, "has">;
   readonly policyBans: readonly ViewedBan[];
   /** Sources seen over the limit of the named policy, newest first. */
   offenders(policy: string): readonly Offender[];

@@ -18,7 +18,8 @@ import type { ListWrite } from "./bans/timed-entries.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
-import { otherBackendInUse, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
+import { readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
+import { entriesByAddress } from "./ipset/saved-sets.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { memoryOf } from "./iptables/ruleset.ts";
@@ -26,6 +27,7 @@ import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createOffenderReader } from "./offenders.ts";
+import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
@@ -44,8 +46,8 @@ export interface NetfilterOptions {
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
-  /** Removes every chain, list and set that is this service's own; both families. */
-  purge(): Promise<void>;
+  /** Removes every chain, list and set that is this service's own, on both backends; the result names sets that rules of others keep. */
+  purge(): Promise<readonly string[]>;
 }
 
 /** Drives iptables, ip6tables, the xt_recent lists and ipset. */
@@ -59,6 +61,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const planFor = backend === "legacy" ? planSparingly : planPass;
   /** Whether a table was seen to hold and print what was written to it. */
   let verified = false;
+  /** Whether the other backend is known to have no rules of ours. */
+  let alone = false;
   /** What the last pass left. */
   let left: Plan | null = null;
   const offenderReader = createOffenderReader();
@@ -88,7 +92,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     if (plan.ipset.length > 0) {
       await sets.restore(plan.ipset);
-      kernelLists.changed();
+      kernelLists.wrote(plan.ipset);
     }
     const changed = families.filter((family) => plan.tables[family].length > 0);
     if (changed.length > 0) counts.written();
@@ -152,7 +156,11 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const converge = (desired: Desired): Promise<PassReport> =>
     exclusive(async () => {
       try {
-        return await convergeNow(desired);
+        const report = await convergeNow(desired);
+        // What an earlier start with the other backend left would go on refusing.
+        if (!alone) await removeLeftRules(backend, run);
+        alone = true;
+        return report;
       } catch (error) {
         // Whatever went wrong, what was read before is no ground for the next try.
         kernelLists.changed();
@@ -188,14 +196,16 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const { reading, running } = await keeper.look();
     const policies = keeper.policies();
     const policyBans = running.map((ban) => ({ ...ban, policies: standingCauses(ban, policies), enforced: ban.present }));
-    const operatorBans = new Set(
-      families.flatMap((family) => {
-        const name = operatorName(family);
-        const held = [...(lists.read(name) ?? []), ...(reading.sets?.get(name)?.entries ?? [])].map((entry) => entry.address);
-        // What is protected is let in before anybody looks at the bans.
-        return held.filter((address) => !keeper.isProtected(address));
-      }),
-    );
+    const held = families.map((family) => {
+      const name = operatorName(family);
+      const set = reading.sets?.get(name);
+      return { list: new Set(lists.read(name)?.map((entry) => entry.address)), set: set && entriesByAddress(set) };
+    });
+    // What is protected is let in before anybody looks at the bans.
+    const operatorBans = {
+      has: (address: string) =>
+        held.some(({ list, set }) => list.has(address) || set?.has(address)) && !keeper.isProtected(address),
+    };
     const offenders = (name: string) => {
       const policy = policies.find((one) => one.name === name);
       return policy === undefined ? [] : offenderReader.read(reading, name, policyBans, memoryOf(policy));
@@ -248,7 +258,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const ipset = plans.flatMap((plan) => plan.ipset);
       if (ipset.length > 0) {
         await sets.restore(ipset);
-        kernelLists.changed();
+        kernelLists.wrote(ipset);
       }
       const recent = plans.flatMap((plan) => plan.recent);
       writeEntries(recent);
@@ -260,14 +270,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     countsForgottenAt: counts.forgottenAt,
     position: async () => ({ shadowedBy: await readShadows(backend, run) }),
     banRoom: () => banRoomOf(lists.capacity(), kernelLists.withoutSets()),
-    purge: async () => {
-      for (const family of families) {
-        const change = diffTable(await tables[family].read(), null, family);
-        if (change.lines.length > 0) await tables[family].apply(change.lines);
-      }
-      const { sets: saved } = await kernelLists.read(true);
-      if (saved && saved.size > 0) await sets.destroy([...saved.keys()]);
-    },
+    purge: () =>
+      exclusive(async () => {
+        await removeOwnRules(backend, run);
+        await removeLeftRules(backend, run);
+        const { sets: saved } = await kernelLists.read(true);
+        return saved && saved.size > 0 ? await sets.destroy([...saved.keys()]) : [];
+      }),
   };
 }
 

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
 import type { ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
 import type { Family } from "../domain/network.ts";
 import { EnforcementDelayed } from "../domain/ports.ts";
@@ -36,21 +35,6 @@ export async function readShadows(backend: Backend, run: RunCommand): Promise<re
     }),
   );
   return found.flat();
-}
-
-/** Whether the backend that this service does not use has rules too; packets then meet both. */
-export async function otherBackendInUse(backend: Backend, run: RunCommand): Promise<boolean> {
-  const other = backend === "nft" ? "legacy" : "nft";
-  const inUse = await Promise.all(
-    families.map(async (family) => {
-      // Asking the legacy program would make the kernel set up its tables.
-      const names = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
-      if (other === "legacy" && !(existsSync(names) && readFileSync(names, "utf8").trim() !== "")) return false;
-      const result = await run(`${programOf(family, other)}-save`, []);
-      return result.exitCode === 0 && result.stdout.split("\n").some((line) => line.startsWith("-A "));
-    }),
-  );
-  return inUse.includes(true);
 }
 
 /** How full this service's lists and sets are. */

@@ -3,6 +3,7 @@ import { activityName, canaryName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
 import type { IpSets } from "./ipset/sets.ts";
+import { afterLines } from "./ipset/written-sets.ts";
 import { createJiffiesClock } from "./recent/jiffies-clock.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createWallTime } from "./recent/wall-time.ts";
@@ -21,7 +22,9 @@ export interface KernelLists {
   calibrate(): Promise<boolean>;
   /** @param fresh do not be content with an earlier reading of the sets */
   read(fresh: boolean): Promise<Reading>;
-  /** Our own writes make the last reading of the sets worthless. */
+  /** Takes note of lines for `ipset restore` that this service has run. */
+  wrote(lines: readonly string[]): void;
+  /** Something else than `wrote` tells makes the last reading of the sets worthless. */
   changed(): void;
   /** Milliseconds since the epoch. @throws {EnforcementDelayed} while the kernel's clock is not known */
   wallTimeOf(jiffies: number): number;
@@ -42,8 +45,12 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     return lists.read(list)?.find((entry) => entry.address === canaryAddress)?.lastSeen;
   });
 
+  // Two packets can come within one tick: the stamps are counted too.
   const activityMark = (): string =>
-    families.map((family) => Math.max(0, ...(lists.read(activityName(family)) ?? []).map((entry) => entry.lastSeen))).join();
+    families
+      .flatMap((family) => lists.read(activityName(family)) ?? [])
+      .map(({ address, stamps }) => `${address}@${stamps.join("+")}`)
+      .join();
 
   const isCurrent = (): boolean =>
     last !== undefined && last.activity === activityMark() && clock.monotonic() - last.before < readingLife;
@@ -78,6 +85,11 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
         sets: found?.sets ?? null,
         wallTimeOf,
       };
+    },
+    wrote: (lines) => {
+      generation += 1;
+      const sets = last && afterLines(last.sets, lines, Math.floor((clock.monotonic() - last.before) / 1000));
+      last = last && sets ? { ...last, sets } : undefined;
     },
     changed: () => {
       generation += 1;

@@ -110,7 +110,7 @@ export function assertProblem(answer: Answer, status: number, slug: string, poin
   const errors = isRecord(answer.body) && Array.isArray(answer.body["errors"]) ? answer.body["errors"].filter(isRecord) : [];
   assert.deepEqual(
     errors.map((error) => error["pointer"]),
-    pointers,
+    pointers.map((pointer) => (pointer === "" || pointer.startsWith("/") ? pointer : `/${pointer}`)),
   );
   return errors.map((error) => String(error["message"]));
 }

@@ -149,11 +149,10 @@ test("protected networks and networks that can't be banned are refused at their 
     put: ["203.0.113.9", "10.1.2.3", "0.0.0.0/0", "198.51.100.0/24", "127.0.0.1"].map((address) => item(address)),
     delete: [],
   };
-  await assert.rejects(bans.batch(batch, terms), refusal("lockout", ["/put/1/address", "/put/4/address"]));
-  const harmless = { ...batch, put: batch.put.slice(2, 4) };
-  await assert.rejects(bans.batch(harmless, terms), refusal("network-unsupported", ["/put/0/address"]));
+  await assert.rejects(bans.batch(batch, terms), refusal("lockout", ["/put/1/address", "/put/2/address", "/put/4/address"]));
+  const harmless = { ...batch, put: batch.put.slice(3, 4) };
   firewall.setBanRoom({ networks: false });
-  await assert.rejects(bans.batch(harmless, terms), refusal("network-unsupported", ["/put/0/address", "/put/1/address"]));
+  await assert.rejects(bans.batch(harmless, terms), refusal("network-unsupported", ["/put/0/address"]));
   assert.deepEqual(store.operatorBans(), []);
 });
 

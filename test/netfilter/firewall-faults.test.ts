@@ -183,7 +183,8 @@ describe("operators' bans for which there is no room", () => {
     const bans = Array.from({ length: 2000 }, (_, n) => sampleOperatorBan({ address: `198.18.${n >> 8}.${n & 255}` }));
     const many = desire([], bans);
     await host.firewall.converge(many);
-    assert.equal((await host.firewall.view()).operatorBans.size, 2000);
+    const view = await host.firewall.view();
+    assert.ok(bans.every(({ address }) => view.operatorBans.has(address)));
     assert.deepEqual([host.operatorBans().listed?.length, host.operatorBans().inSet.length], [10, 1990]);
     assertQuiet(await host.firewall.converge(many));
     assert.ok(host.firewall.banRoom().capacity > 200_000);
@@ -196,7 +197,11 @@ describe("operators' bans for which there is no room", () => {
     assert.deepEqual([host.firewall.banRoom().capacity, host.firewall.banRoom().networks], [1, false]);
     const bans = ["192.0.2.1", "192.0.2.2", "10.0.0.0/8"].map((address) => sampleOperatorBan({ address }));
     await host.firewall.converge(desire([mysql], bans));
-    assert.deepEqual([...(await host.firewall.view()).operatorBans], ["192.0.2.1"]);
+    const view = await host.firewall.view();
+    assert.deepEqual(
+      bans.map(({ address }) => view.operatorBans.has(address)),
+      [true, false, false],
+    );
   });
 });
 

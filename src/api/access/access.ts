@@ -7,6 +7,13 @@ import { ApiProblem } from "../problems/problem.ts";
 /** Which kind of listener a server stands behind: who can open a unix socket needs no token. */
 export type Transport = "tcp" | "unix";
 
+/** Where a request comes in. */
+export interface Door {
+  readonly transport: Transport;
+  /** What the `Host` of a request may be, without the port, so that no name of somebody else's leads a browser here; null: anything. */
+  readonly hosts: ReadonlySet<string> | null;
+}
+
 /** Who somebody is, wherever they call from. */
 export type Identity = Omit<Caller, "address">;
 
@@ -38,7 +45,10 @@ export function createAdminAccess(adminToken: string): Access {
  * Lets a request in and tells who makes it (nobody on public routes).
  * @throws {ApiProblem} `forbidden`, `unauthorized`
  */
-export function admit(visit: Visit, transport: Transport, access: Access): Identity {
+export function admit(visit: Visit, { transport, hosts }: Door, access: Access): Identity {
+  if (hosts !== null && visit.headers.host !== undefined && !hosts.has(hostName(visit.headers.host))) {
+    throw new ApiProblem("forbidden", "The Host is not one of this service; CONNLIMITD_ALLOWED_HOSTS can add it.");
+  }
   if (visit.headers.origin !== undefined && !isOwnPage(visit)) {
     throw new ApiProblem("forbidden", "Requests with an Origin header are refused: the service is not for web pages.");
   }
@@ -52,14 +62,22 @@ export function admit(visit: Visit, transport: Transport, access: Access): Ident
 }
 
 /** Asks `admit` about every request, before its body is read and before 404, 405 and validation. */
-export function guardAccess(app: FastifyInstance, transport: Transport, access: Access): void {
+export function guardAccess(app: FastifyInstance, door: Door, access: Access): void {
   app.decorateRequest("caller");
   app.addHook("onRequest", async (request) => {
     const { method, headers, routeOptions } = request;
     const visit = { method, headers, route: routeOptions.url, isPublic: routeOptions.config.isPublic === true };
-    const identity = admit(visit, transport, access);
-    request.caller = { ...identity, address: transport === "unix" ? null : peerAddress(request) };
+    const identity = admit(visit, door, access);
+    request.caller = { ...identity, address: door.transport === "unix" ? null : peerAddress(request) };
   });
+}
+
+/** The name or address of a `Host` field, in lower case, without brackets and port. */
+function hostName(host: string): string {
+  return host
+    .toLowerCase()
+    .replace(/:\d*$/, "")
+    .replace(/^\[(.*)\]$/, "$1");
 }
 
 /** The page at /docs reads its parts from where it came from. */

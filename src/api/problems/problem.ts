@@ -45,8 +45,13 @@ export function problemDocument(problem: ApiProblem, requestId?: string): Proble
     status,
     detail: problem.message,
     ...(requestId === undefined ? {} : { instance: `urn:uuid:${requestId}` }),
-    ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+    ...(problem.errors.length === 0 ? {} : { errors: problem.errors.map(withPointer) }),
   };
+}
+
+/** Parameters and headers are named like the fields of an object, so that every pointer is a JSON pointer (RFC 6901). */
+function withPointer({ pointer, message }: FieldError): FieldError {
+  return { pointer: pointer === "" || pointer.startsWith("/") ? pointer : `/${pointer}`, message };
 }
 
 /** How many wrong fields one answer names. */

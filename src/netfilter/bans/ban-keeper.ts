@@ -114,7 +114,7 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
         const { ended, ipset, recent } = removals;
         if (ipset.length > 0) {
           await sets.restore(ipset);
-          kernelLists.changed();
+          kernelLists.wrote(ipset);
         }
         for (const { list, write } of recent) lists.write(list, write);
         for (const ban of ended) ledger.forget(ban);

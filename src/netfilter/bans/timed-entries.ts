@@ -1,5 +1,5 @@
 import type { Family } from "../../domain/network.ts";
-import type { SavedSet, SetEntry } from "../ipset/saved-sets.ts";
+import { entriesByAddress, type SavedSet, type SetEntry } from "../ipset/saved-sets.ts";
 import type { RecentLists } from "../recent/list-files.ts";
 import { longestSetTimeout } from "./ban-home.ts";
 
@@ -44,7 +44,7 @@ export function planEntries(
 ): EntryPlan {
   const own = new Map(wanted.flatMap((entry) => (isOf(family, entry.address) ? [[entry.address, entry]] : [])));
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
-  const inSet = new Map((set?.entries ?? []).map((entry) => [entry.address, entry]));
+  const inSet = set ? entriesByAddress(set) : new Map<string, SetEntry>();
   const unknown = [...listed].filter(([address]) => !own.has(address)).map(([, words]) => words);
   const missing = [...own.values()].filter(({ address }) => !listed.has(address));
   let room = lists.capacity() - (listed.size - unknown.length);

@@ -17,6 +17,17 @@ export interface SavedSet {
   readonly entries: readonly SetEntry[];
 }
 
+const indices = new WeakMap<SavedSet, ReadonlyMap<string, SetEntry>>();
+
+/** The entries of a set by their address; made once for each reading. */
+export function entriesByAddress(set: SavedSet): ReadonlyMap<string, SetEntry> {
+  const present = indices.get(set);
+  if (present) return present;
+  const index = new Map(set.entries.map((entry) => [entry.address, entry]));
+  indices.set(set, index);
+  return index;
+}
+
 const ownName = /^cld[46]-[a-z0-9-]+$/;
 
 /** Reads the text of `ipset save`, leaving out the sets of others. */

@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { Family } from "../domain/network.ts";
+import type { RunCommand } from "./command/run.ts";
+import { type Backend, programOf } from "./iptables/backend.ts";
+import { isOwnJump } from "./iptables/saved-table.ts";
+import { diffTable } from "./iptables/table-diff.ts";
+import { createFilterTable } from "./iptables/tables.ts";
+
+const families = [4, 6] as const satisfies readonly Family[];
+
+const otherThan = (backend: Backend): Backend => (backend === "nft" ? "legacy" : "nft");
+
+/** Removes this service's chains and jump from the tables of a backend. @throws {EnforcementDelayed} */
+export async function removeOwnRules(backend: Backend, run: RunCommand): Promise<void> {
+  for (const family of families) {
+    const table = createFilterTable(family, backend, run);
+    const change = diffTable(await table.read(), null, family);
+    if (change.lines.length > 0) await table.apply(change.lines);
+  }
+}
+
+/** The same for the backend that this service does not use, where an earlier start may have left some. @throws {EnforcementDelayed} */
+export async function removeLeftRules(backend: Backend, run: RunCommand): Promise<void> {
+  const other = otherThan(backend);
+  const left = await Promise.all(families.map((family) => hasRules(family, other, run, isOwnLine)));
+  if (left.includes(true)) await removeOwnRules(other, run);
+}
+
+/** Whether the backend that this service does not use has rules of others too; packets then meet both. */
+export async function otherBackendInUse(backend: Backend, run: RunCommand): Promise<boolean> {
+  const other = otherThan(backend);
+  const inUse = await Promise.all(families.map((family) => hasRules(family, other, run, (line) => !isOwnLine(line))));
+  return inUse.includes(true);
+}
+
+async function hasRules(family: Family, backend: Backend, run: RunCommand, among: (line: string) => boolean): Promise<boolean> {
+  // Asking the legacy program would make the kernel set up its tables.
+  const names = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
+  if (backend === "legacy" && !(existsSync(names) && readFileSync(names, "utf8").trim() !== "")) return false;
+  const result = await run(`${programOf(family, backend)}-save`, []);
+  return result.exitCode === 0 && result.stdout.split("\n").some((line) => line.startsWith("-A ") && among(line));
+}
+
+function isOwnLine(line: string): boolean {
+  return line.startsWith("-A CLD-") || isOwnJump(line);
+}
