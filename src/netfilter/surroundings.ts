@@ -4,7 +4,7 @@ import { formatNetwork, parseAddress } from "../domain/network.ts";
 import type { Conntrack } from "./conntrack/connections.ts";
 
 export interface SurroundingsOptions {
-  readonly connections: Pick<Conntrack, "scan">;
+  readonly connections: Pick<Conntrack, "scanSockets">;
   /** `/proc/net`, or a stand-in for it. */
   readonly procNet?: string;
   /** `/etc/ssh`, or a stand-in for it. */
@@ -52,7 +52,7 @@ export function createSurroundings({
     sshClients: async () => {
       const ports = new Set(sshPorts());
       const clients = new Set<string>();
-      await connections.scan((source, port) => {
+      await connections.scanSockets((source, port) => {
         if (ports.has(port)) clients.add(source);
       });
       return [...clients];

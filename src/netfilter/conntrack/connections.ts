@@ -21,9 +21,12 @@ export interface ConntrackOptions {
 export interface Conntrack {
   /**
    * Calls back for each open TCP connection to one of this host's addresses: the canonical source, and the port. Other work goes on
-   * between. Where the kernel tracks no connections, as no rule asks for it yet, the host's sockets tell.
+   * between. The kernel tracks connections only while some rule asks for it, so that those of the host's sockets which it does not
+   * know are told as well.
    */
   scan(visit: (source: string, port: number) => void): Promise<void>;
+  /** The same for the host's sockets alone: who is connected now, without what the tracking still remembers. */
+  scanSockets(visit: (source: string, port: number) => void): Promise<void>;
   /**
    * Ends the connections that these addresses and networks have with this host now: the tracked flow and the local socket.
    * @returns how many open TCP connections to this host were ended
@@ -63,13 +66,25 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
     const local = new Set(localAddresses().map(canonical));
     const isLocal = (address: string) => local.has(address) || address.startsWith("127.");
-    let tracking = false;
+    // Connections that are older than the tracking, or that it took up half way, are in no line; those that it forgot to end have no socket.
+    const untracked = new Map<string, number>();
+    await scanSockets((source, port) => {
+      const key = `${source} ${port}`;
+      untracked.set(key, (untracked.get(key) ?? 0) + 1);
+    });
     for await (const line of linesOf(file)) {
-      tracking ||= line !== "";
       const connection = parseConntrackLine(line);
-      if (connection && isLocal(canonical(connection.destination))) visit(canonical(connection.source), connection.port);
+      if (!connection || !isLocal(canonical(connection.destination))) continue;
+      const source = canonical(connection.source);
+      const key = `${source} ${connection.port}`;
+      const sockets = untracked.get(key) ?? 0;
+      if (sockets > 0) untracked.set(key, sockets - 1);
+      visit(source, connection.port);
     }
-    if (!tracking) await scanSockets(visit);
+    for (const [key, count] of untracked) {
+      const [source = "", port] = key.split(" ");
+      for (let left = count; left > 0; left -= 1) visit(source, Number(port));
+    }
   };
 
   const mustRun = async (program: string, args: readonly string[], accepted: readonly number[]): Promise<void> => {
@@ -82,18 +97,13 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
 
   return {
     scan,
+    scanSockets,
     sever: async (texts) => {
       const covers = coverage(texts.map(parseNetwork));
-      const [tracked, sockets] = [new Map<string, number>(), new Map<string, number>()];
-      const countInto = (counts: Map<string, number>) => (source: string) => {
-        if (covers(source)) counts.set(source, (counts.get(source) ?? 0) + 1);
-      };
-      // A socket that was open before the kernel began to track connections is in one list only.
-      await scan(countInto(tracked));
-      await scanSockets(countInto(sockets));
-      const open = new Map(
-        [...tracked, ...sockets].map(([source]) => [source, Math.max(tracked.get(source) ?? 0, sockets.get(source) ?? 0)]),
-      );
+      const open = new Map<string, number>();
+      await scan((source) => {
+        if (covers(source)) open.set(source, (open.get(source) ?? 0) + 1);
+      });
       const sources = [...open.keys()];
       for (let from = 0; from < sources.length; from += sourcesPerCommand) {
         const some = sources.slice(from, from + sourcesPerCommand);

@@ -94,9 +94,16 @@ describe("a scan", () => {
     ]);
   });
 
-  test("of a kernel that tracks connections does not ask the sockets", async () => {
-    const host = createHost([line("198.51.100.7")], { sockets: [socket("203.0.113.9")] });
-    assert.deepEqual(await host.scan(), [["198.51.100.7", 3306]]);
+  test("visits a connection that is older than the tracking, and none twice", async () => {
+    const host = createHost([line("198.51.100.7"), line("203.0.113.9")], {
+      sockets: [socket("203.0.113.9"), socket("203.0.113.9"), socket("192.0.2.50", 22)],
+    });
+    assert.deepEqual(await host.scan(), [
+      ["198.51.100.7", 3306],
+      ["203.0.113.9", 3306],
+      ["203.0.113.9", 3306],
+      ["192.0.2.50", 22],
+    ]);
   });
 
   test("of a kernel that tells neither visits none", async () => {
