@@ -13,6 +13,9 @@ const families = [4, 6] as const;
 const canaryAddress = "127.0.0.1";
 /** A reading of the sets serves for this many milliseconds while no packet and no write of ours has changed them. */
 const readingLife = 2500;
+/** The same where there are so many entries, and their number has not changed. */
+const largeReadingLife = 10_000;
+const largeSets = 20_000;
 
 /** The lists and sets of bans, read no more often than they can have changed. */
 export interface KernelLists {
@@ -38,7 +41,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
   const wall = createWallTime(clock);
   let missing: string | null | undefined;
   let generation = 0;
-  let last: { before: number; after: number; activity: string; sets: ReadonlyMap<string, SavedSet> } | undefined;
+  let last: { before: number; after: number; checked: number; activity: string; sets: ReadonlyMap<string, SavedSet> } | undefined;
   const jiffies = createJiffiesClock(clock, wall, () => {
     const list = canaryName(4);
     if (!lists.write(list, `+${canaryAddress}`)) return undefined;
@@ -53,12 +56,26 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
       .join();
 
   const isCurrent = (): boolean =>
-    last !== undefined && last.activity === activityMark() && clock.monotonic() - last.before < readingLife;
+    last !== undefined && last.activity === activityMark() && clock.monotonic() - last.checked < readingLife;
+
+  /** Reading tens of thousands of entries each time would cost more than it tells, while none comes or goes. */
+  const isSameInSize = async (): Promise<boolean> => {
+    if (last === undefined || last.activity !== activityMark() || clock.monotonic() - last.before > largeReadingLife)
+      return false;
+    const known = last.sets;
+    if ([...known.values()].reduce((sum, { entries }) => sum + entries.length, 0) < largeSets) return false;
+    const sizes = await sets.sizes();
+    return sizes.size === known.size && [...known].every(([name, { entries }]) => sizes.get(name) === entries.length);
+  };
 
   const readSets = async (fresh: boolean): Promise<typeof last> => {
     if (!fresh && isCurrent()) return last;
+    if (fresh && (await isSameInSize())) {
+      if (last) last = { ...last, checked: clock.monotonic() };
+      return last;
+    }
     const [activity, before, begun] = [activityMark(), clock.monotonic(), generation];
-    const found = { before, sets: await sets.read(), after: clock.monotonic(), activity };
+    const found = { before, checked: before, sets: await sets.read(), after: clock.monotonic(), activity };
     // What was written meanwhile may be in it or not.
     if (begun === generation) last = found;
     return found;

@@ -165,6 +165,12 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
       if (fault === "killed") return { ...answer(0), exitCode: null, failure: "timed-out" };
       if (fault === "no kernel module") return answer(1, "", "ipset v7.17: Cannot open session to kernel.\n");
       if (command === "destroy") return applyText(args.join(" "));
+      if (command === "list" && args.includes("-terse")) {
+        return answer(
+          0,
+          [...sets].map(([name, set]) => `Name: ${name}\nType: hash:ip\nNumber of entries: ${set.entries.size}\n`).join("\n"),
+        );
+      }
       if (command === "list") return answer(0, [...sets.keys()].map((name) => `${name}\n`).join(""));
       if (command === "save") {
         const text = saved();

@@ -42,37 +42,48 @@ export function planEntries(
   set: SavedSet | undefined | null,
   now: number,
 ): EntryPlan {
-  const own = new Map(wanted.flatMap((entry) => (isOf(family, entry.address) ? [[entry.address, entry]] : [])));
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
   const inSet = set ? entriesByAddress(set) : new Map<string, SetEntry>();
-  const unknown = [...listed].filter(([address]) => !own.has(address)).map(([, words]) => words);
-  const missing = [...own.values()].filter(({ address }) => !listed.has(address));
-  let room = lists.capacity() - (listed.size - unknown.length);
-  const add: string[] = [];
   const lines: string[] = [];
-  const homeless: string[] = [];
-  const settled = new Set<string>();
-  for (const entry of missing) {
+  const missing: WantedEntry[] = [];
+  let [keptInList, keptInSet] = [0, 0];
+  for (const entry of wanted) {
+    if (!isOf(family, entry.address)) continue;
     const present = inSet.get(entry.address);
-    if (present === undefined && room > 0 && !entry.address.includes("/")) {
-      add.push(entry.address);
-      room -= 1;
-    } else if (set === null) homeless.push(entry.address);
+    if (listed.has(entry.address)) keptInList += 1;
+    else if (present === undefined) missing.push(entry);
     else {
-      settled.add(entry.address);
-      if (present === undefined || !hasTime(present, entry, now))
-        lines.push(`add ${name} ${entry.address} timeout ${timeoutOf(entry, now)}`);
+      keptInSet += 1;
+      if (!hasTime(present, entry, now)) lines.push(addition(name, entry, now));
     }
   }
-  for (const address of inSet.keys()) if (!settled.has(address)) lines.push(`del ${name} ${address}`);
+  const kept = keptInList === listed.size && keptInSet === inSet.size ? null : new Set(wanted.map((entry) => entry.address));
+  const unknown = kept ? [...listed].filter(([address]) => !kept.has(address)).map(([, words]) => words) : [];
+  let room = lists.capacity() - keptInList;
+  const added: string[] = [];
+  const homeless: string[] = [];
+  for (const entry of missing) {
+    if (room > 0 && !entry.address.includes("/")) {
+      added.push(entry.address);
+      room -= 1;
+    } else if (set === null) homeless.push(entry.address);
+    else lines.push(addition(name, entry, now));
+  }
+  for (const address of kept ? inSet.keys() : []) {
+    if (listed.has(address) || !kept?.has(address)) lines.push(`del ${name} ${address}`);
+  }
   return {
     recent: [
       ...unknown.map((words) => ({ list: name, write: `-${words}` })),
-      ...add.map((address) => ({ list: name, write: `+${address}` })),
+      ...added.map((address) => ({ list: name, write: `+${address}` })),
     ],
     ipset: lines,
     homeless,
   };
+}
+
+function addition(name: string, entry: WantedEntry, now: number): string {
+  return `add ${name} ${entry.address} timeout ${timeoutOf(entry, now)}`;
 }
 
 /** Whole seconds until the end, rounded up; 0, which has no end, also for what is beyond ipset's reach: the service ends it. */

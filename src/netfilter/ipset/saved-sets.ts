@@ -28,6 +28,22 @@ export function entriesByAddress(set: SavedSet): ReadonlyMap<string, SetEntry> {
   return index;
 }
 
+/** The same set with other entries. */
+export function withEntries(set: SavedSet, entries: ReadonlyMap<string, SetEntry>): SavedSet {
+  const changed = { ...set, entries: [...entries.values()] };
+  indices.set(changed, entries);
+  return changed;
+}
+
+/** How many entries each set of this service has, by the text of `ipset list -terse`. */
+export function parseSetSizes(text: string): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>();
+  for (const [, name = "", size] of text.matchAll(/^Name: (\S+)\n(?:(?!Name: ).*\n)*?Number of entries: (\d+)$/gm)) {
+    if (ownName.test(name)) sizes.set(name, Number(size));
+  }
+  return sizes;
+}
+
 const ownName = /^cld[46]-[a-z0-9-]+$/;
 
 /** Reads the text of `ipset save`, leaving out the sets of others. */

@@ -1,6 +1,6 @@
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
-import { parseSavedSets, type SavedSet } from "./saved-sets.ts";
+import { parseSavedSets, parseSetSizes, type SavedSet } from "./saved-sets.ts";
 
 /** The only way to ipset. */
 export interface IpSets {
@@ -8,6 +8,8 @@ export interface IpSets {
   unavailable(): Promise<string | null>;
   /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
   read(): Promise<ReadonlyMap<string, SavedSet>>;
+  /** How many entries each of them has: cheap, however many those are. @throws {EnforcementDelayed} */
+  sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
   restore(lines: readonly string[]): Promise<void>;
   /** Destroys the sets; the result names those that rules of others keep. @throws {EnforcementDelayed} when ipset can't be started */
@@ -34,6 +36,12 @@ export function createIpSets(run: RunCommand): IpSets {
       if (result.exitCode !== 0)
         throw new EnforcementDelayed(`ipset save fails: ${oneLine(result.stderr || result.failure || "no message")}`);
       return parseSavedSets(result.stdout);
+    },
+    sizes: async () => {
+      const result = await run("ipset", ["list", "-terse"]);
+      if (result.exitCode !== 0)
+        throw new EnforcementDelayed(`ipset list fails: ${oneLine(result.stderr || result.failure || "no message")}`);
+      return parseSetSizes(result.stdout);
     },
     restore,
     destroy: async (names) => {

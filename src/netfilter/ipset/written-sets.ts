@@ -1,5 +1,5 @@
 import { formatNetwork, parseNetwork } from "../../domain/network.ts";
-import { entriesByAddress, type SavedSet, type SetEntry } from "./saved-sets.ts";
+import { entriesByAddress, type SavedSet, type SetEntry, withEntries } from "./saved-sets.ts";
 
 /**
  * What sets hold after lines of `ipset restore`, so that they need not be read again for what this service itself has written.
@@ -25,7 +25,7 @@ export function afterLines(
   return new Map(
     [...sets].map(([name, set]) => {
       const entries = changed.get(name);
-      return [name, entries ? { ...set, entries: [...entries.values()] } : set];
+      return [name, entries ? withEntries(set, entries) : set];
     }),
   );
 }

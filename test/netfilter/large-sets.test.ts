@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseSetSizes } from "../../src/netfilter/ipset/saved-sets.ts";
+import { sampleOperatorBan } from "../support/samples.ts";
+import { createHost, desire } from "./host.ts";
+
+test("of tens of thousands of entries only the number is asked while none comes or goes", async () => {
+  const host = createHost();
+  const bans = Array.from({ length: 21_000 }, (_, n) => sampleOperatorBan({ address: `198.18.${n >> 8}.${n & 255}` }));
+  const desired = desire([], bans);
+  await host.firewall.converge(desired);
+  await host.firewall.converge(desired);
+  const read = host.ipset.started("save");
+  host.clock.advance(2000);
+  await host.firewall.converge(desired);
+  assert.equal(host.ipset.started("save"), read);
+  host.ipset.edit("del cld4-operator 198.18.40.1");
+  host.clock.advance(2000);
+  const { found } = await host.firewall.converge(desired);
+  assert.deepEqual(found, ["cld4-operator differs in 1 entries"]);
+  host.clock.advance(11_000);
+  const before = host.ipset.started("save");
+  await host.firewall.converge(desired);
+  assert.equal(host.ipset.started("save"), before + 1);
+});
+
+test("the text of ipset list -terse tells the number of entries of each set of this service", () => {
+  const text = `Name: cld4-operator
+Type: hash:net
+Header: family inet hashsize 64 maxelem 262144 timeout 0
+Number of entries: 3
+
+Name: foreign
+Type: hash:ip
+Number of entries: 5
+
+Name: cld6-grace
+Type: hash:net
+Number of entries: 0
+`;
+  assert.deepEqual(
+    [...parseSetSizes(text)],
+    [
+      ["cld4-operator", 3],
+      ["cld6-grace", 0],
+    ],
+  );
+});
