@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { createSecureContext } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
@@ -138,6 +139,7 @@ function createServers(
   const bans = createBanService(shared);
   const look = createLookService(shared);
   const tls = config.tls === null ? undefined : readTls(config.tls);
+  if (tls) assertUsable(tls);
   return config.listeners.map((listener) => ({
     listener,
     app: createServer({
@@ -177,6 +179,18 @@ function hostsOf(host: string, allowed: readonly string[]): ReadonlySet<string> 
 function readTls({ cert, key, clientCa }: TlsFiles): ListenerTls {
   const files = { cert: readFileSync(cert), key: readFileSync(key) };
   return clientCa === null ? files : { ...files, ca: readFileSync(clientCa), requestCert: true, rejectUnauthorized: true };
+}
+
+function assertUsable(tls: ListenerTls): void {
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(
+      exitCodes.setting,
+      `CONNLIMITD_TLS_CERT, CONNLIMITD_TLS_KEY, CONNLIMITD_TLS_CLIENT_CA: got files that can't be used (${reason}), take PEM files, the key belonging to the certificate`,
+    );
+  }
 }
 
 async function listenOn(app: FastifyInstance, listener: Listener): Promise<void> {

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 
@@ -19,6 +19,7 @@ export async function listen(app: FastifyInstance, address: ListenAddress): Prom
     await app.listen({ host: address.host, port: address.port });
     return;
   }
+  refuseOtherFile(address.path);
   await removeStaleSocket(address.path);
   const mask = process.umask(othersMayNot);
   try {
@@ -26,6 +27,13 @@ export async function listen(app: FastifyInstance, address: ListenAddress): Prom
   } finally {
     process.umask(mask);
   }
+}
+
+/** Whatever stands there that is no socket is somebody's. */
+function refuseOtherFile(path: string): void {
+  const present = lstatSync(path, { throwIfNoEntry: false });
+  if (present && !present.isSocket())
+    throw Object.assign(new Error(`${path} is not a socket`), { code: "a file that is no socket is there" });
 }
 
 /** Removes the socket only when nobody answers on it. */

@@ -22,9 +22,11 @@ export function mergeBan(
   { view, inStep, now }: BanSources,
 ): Ban | undefined {
   const live = kernelBans.filter((ban) => isLive(ban, now));
-  const policyCauses = live
-    .flatMap(({ policies, since, expiresAt }) => policies.map((policy) => ({ by: "policy" as const, policy, since, expiresAt })))
-    .sort(byPolicy);
+  const policyCauses = oneForEach(
+    live.flatMap(({ policies, since, expiresAt }) =>
+      policies.map((policy) => ({ by: "policy" as const, policy, since, expiresAt })),
+    ),
+  ).sort(byPolicy);
   if (operator === undefined || !isLive(operator, now)) {
     if (policyCauses.length === 0) return undefined;
     const enforced = inStep && live.some((ban) => ban.enforced);
@@ -33,6 +35,16 @@ export function mergeBan(
   const { actor, reason, since, expiresAt } = operator;
   const causes: readonly BanCause[] = [{ by: "operator", actor, reason, since, expiresAt }, ...policyCauses];
   return { address, expiresAt: latestEnd(causes), enforced: inStep && view.operatorBans.has(address), causes };
+}
+
+/** A policy can have banned a source under earlier and later terms: that is one cause, from the first to the last. */
+function oneForEach(causes: readonly PolicyCause[]): PolicyCause[] {
+  const merged = new Map<string, PolicyCause>();
+  for (const cause of causes) {
+    const { since, expiresAt } = merged.get(cause.policy) ?? cause;
+    merged.set(cause.policy, { ...cause, since: Math.min(since, cause.since), expiresAt: Math.max(expiresAt, cause.expiresAt) });
+  }
+  return [...merged.values()];
 }
 
 /** The bans that pass a filter, in the order of `compareNetworks`. @throws {DomainError} `invalid-input` for the filter or the page, before anything is looked at */

@@ -39,7 +39,7 @@ export function createLookService(options: LookServiceOptions): LookService {
   function verdictOf(network: Network, policies: readonly PolicyCheck[], sources: BanSources): Verdict {
     if (isWithin(network, protectedNetworks)) return "protected";
     if (isRefused(network, policies, sources)) return "banned";
-    return policies.some(({ name, mode, overLimit }) => mode === "enforce" && overLimit && isInKernel(name))
+    return policies.some(({ name, mode, overLimit }) => mode === "enforce" && overLimit && sources.inStep && isInKernel(name))
       ? "limited"
       : "allowed";
   }
@@ -54,10 +54,10 @@ export function createLookService(options: LookServiceOptions): LookService {
       const network = addressFrom(text, "address");
       const now = clock.now();
       const counter = createConnectionCounter({ policies: activePolicies(), protectedNetworks, only: network });
-      const [view, { shadowedBy }] = await kernelAnswer(
+      const [view, { shadowedBy, inPlace }] = await kernelAnswer(
         Promise.all([firewall.view(), firewall.position(), connections.scan(counter.visit)]),
       );
-      const sources: BanSources = { view, inStep: enforcer.inStep(), now };
+      const sources: BanSources = { view, inStep: inPlace && enforcer.inStep(), now };
       const bans = bansAround(network, store, sources);
       const isSpared = isWithin(network, protectedNetworks);
       const policies = counter.results.map(({ policy, counts }) => {

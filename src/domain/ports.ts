@@ -138,6 +138,8 @@ export interface Glance {
 export interface Position {
   /** Rules of others that see a packet before ours do and could decide on it, as iptables-save prints them, in the order in which they are asked. */
   readonly shadowedBy: readonly string[];
+  /** Our own rules are there as they have to be, the jump to them on top. */
+  readonly inPlace: boolean;
 }
 
 /** The kernel's side. Errors: `DomainError` `kernel-refused` when netfilter says no, `EnforcementDelayed` when it can't answer now. */

@@ -268,7 +268,14 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
     view,
     countsForgottenAt: counts.forgottenAt,
-    position: async () => ({ shadowedBy: await readShadows(backend, run) }),
+    position: async () => {
+      const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);
+      const found = { 4: four, 6: six };
+      const inPlace = families.every(
+        (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
+      );
+      return { shadowedBy, inPlace };
+    },
     banRoom: () => banRoomOf(lists.capacity(), kernelLists.withoutSets()),
     purge: () =>
       exclusive(async () => {

@@ -12,6 +12,9 @@ interface Estimate {
   readonly latest: number;
 }
 
+/** How far readings of one time can lie apart, in milliseconds, as sets tell whole seconds. */
+const refinement = 1500;
+
 /** Reads the sources seen over a policy's limit. */
 export interface OffenderReader {
   /**
@@ -53,6 +56,21 @@ export function createOffenderReader(): OffenderReader {
       return [...estimated(reading, set, list.prefix, memory)].map(([source, { at }]) => [source, at] as const);
     });
 
+  const lasting = new Map<string, ReadonlyMap<string, number>>();
+
+  /** A time that is only known better than before stays what it was: it is the order of the list. */
+  const steady = (policy: string, seen: ReadonlyMap<string, number>): Map<string, number> => {
+    const before = lasting.get(policy);
+    const now = new Map(
+      [...seen].map(([source, at]) => {
+        const given = before?.get(source);
+        return [source, given !== undefined && Math.abs(given - at) <= refinement ? given : at] as const;
+      }),
+    );
+    lasting.set(policy, now);
+    return new Map(now);
+  };
+
   return {
     read: (reading, policy, bans, memory) => {
       const own = bans.filter((ban) => ban.policies.includes(policy));
@@ -61,7 +79,7 @@ export function createOffenderReader(): OffenderReader {
         lastAttempt.set(address, Math.max(lastSeenAt, lastAttempt.get(address) ?? 0));
         bannedUntil.set(address, Math.max(expiresAt, bannedUntil.get(address) ?? 0));
       }
-      const seen = new Map([...fromSets(reading, policy, memory), ...lastAttempt]);
+      const seen = steady(policy, new Map([...fromSets(reading, policy, memory), ...lastAttempt]));
       const first = new Map(own.map((ban) => [ban.address, ban.since]));
       // What the list knows it knows to a tick; a banned source may have tried again since.
       for (const { source, firstSeenAt, lastSeenAt } of fromLists(reading, policy)) {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** Bytes of randomness in a token. */
@@ -17,6 +17,7 @@ export class AdminTokenError extends Error {
 export function loadAdminToken(stateDirectory: string): string {
   const file = join(stateDirectory, "admin.token");
   createOnce(file);
+  chmodSync(file, 0o600);
   const token = readFileSync(file, "utf8").trim();
   if (!/^[\w-]{43,}$/.test(token))
     throw new AdminTokenError(`${file} holds no token; remove it, and the next start makes a new one`);

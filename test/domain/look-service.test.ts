@@ -276,3 +276,12 @@ test("the status says why the kernel is not in step", async (t) => {
   const { inStep, failure } = await look.status();
   assert.deepEqual([inStep, failure], [false, "the lock is held"]);
 });
+
+test("a ban refuses nobody while the rules that look at it are gone", async (t) => {
+  const { firewall, bans, look } = createTestServices(t);
+  await bans.put("203.0.113.9", sampleBanRequest(), {}, sampleTerms());
+  assert.deepEqual([(await look.check("203.0.113.9")).verdict, (await look.check("203.0.113.9")).enforced], ["banned", true]);
+  firewall.setInPlace(false);
+  const { verdict, enforced, bans: covering } = await look.check("203.0.113.9");
+  assert.deepEqual([verdict, enforced, covering.map((ban) => ban.enforced)], ["allowed", false, [false]]);
+});

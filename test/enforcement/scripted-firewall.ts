@@ -89,6 +89,6 @@ export function createScriptedFirewall(): ScriptedFirewall {
     view: async () => ({ operatorBans: new Set(), policyBans: [], offenders: () => [] }),
     banRoom: () => ({ capacity: 100, networks: true, remedy: "" }),
     countsForgottenAt: () => null,
-    position: async () => ({ shadowedBy: [] }),
+    position: async () => ({ shadowedBy: [], inPlace: true }),
   };
 }

@@ -33,6 +33,8 @@ export interface FakeFirewall extends Firewall {
   setPolicyBans(bans: readonly (KernelBan & Partial<ViewedBan>)[]): void;
   setOffenders(policy: string, offenders: readonly Offender[]): void;
   setShadows(rules: readonly string[]): void;
+  /** Whether our own rules are there. */
+  setInPlace(value: boolean): void;
   setCountsForgottenAt(at: number | null): void;
 }
 
@@ -50,6 +52,7 @@ export function createFakeFirewall(): FakeFirewall {
   let room: BanRoom = { capacity: 100, networks: true, remedy: "remove bans that are not needed" };
   let policyBans: readonly ViewedBan[] = [];
   let shadowedBy: readonly string[] = [];
+  let inPlace = true;
   let countsForgottenAt: number | null = null;
   const offenders = new Map<string, readonly Offender[]>();
 
@@ -92,6 +95,9 @@ export function createFakeFirewall(): FakeFirewall {
     setShadows(rules) {
       shadowedBy = rules;
     },
+    setInPlace(value) {
+      inPlace = value;
+    },
     recall(bans) {
       recalled = bans;
     },
@@ -122,7 +128,7 @@ export function createFakeFirewall(): FakeFirewall {
     },
     async position() {
       assertReadable();
-      return { shadowedBy };
+      return { shadowedBy, inPlace };
     },
   };
 }

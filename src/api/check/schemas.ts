@@ -26,7 +26,7 @@ export const CheckResource = strictObject(
     verdict: Type.Enum(["allowed", "banned", "limited", "protected"], {
       type: "string",
       description:
-        "What a new connection meets: `limited` is refused by the limit of a policy, `protected` is never counted and never banned.",
+        "What a new connection meets as far as this service decides: `limited` is refused by the limit of a policy, `protected` is never counted and never banned. Rules of others below this service's, and native nftables rules, can still refuse what is `allowed`.",
     }),
     bans: Type.Array(reference(BanResource), { description: "The bans that cover it." }),
     policies: Type.Array(policyCheck, { description: "The policies in the kernel, by name." }),
@@ -34,7 +34,10 @@ export const CheckResource = strictObject(
     shadowedBy: Type.Array(Type.String(), {
       description: "Rules of others, as iptables-save prints them, that are asked before ours and could decide otherwise.",
     }),
-    enforced: Type.Boolean({ description: "The kernel is in step with the store: the verdict is about all that is stored." }),
+    enforced: Type.Boolean({
+      description:
+        "The rules of this service are in the kernel as they have to be, and in step with the store: the verdict is about all that is stored.",
+    }),
   },
   { $id: "Check", description: "What would happen to a connection of this address now, from the kernel." },
 );

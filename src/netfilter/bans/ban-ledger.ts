@@ -122,6 +122,8 @@ export function createBanLedger(): BanLedger {
     const began = home.renewOnAttempt ? latestStamp(entry, trace, policies) : lastSeenAt;
     const causes = causesOf(entry, began, policies, trace);
     const seconds = home.seconds ?? secondsOf(causes, policies);
+    // No packet can have made a ban that lasts longer than any policy bans: somebody put it there.
+    if (seconds !== null && end.earliest > reading.now + seconds * 1000 + tolerance) return undefined;
     const { earliest, latest } = narrowed(end, seconds, previous, reading.after);
     const expiresAt = middleOf({ earliest, latest });
     // A reading of a while ago still shows what has ended since.

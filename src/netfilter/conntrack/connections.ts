@@ -105,11 +105,15 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
         if (covers(source)) open.set(source, (open.get(source) ?? 0) + 1);
       });
       const sources = [...open.keys()];
+      const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (let from = 0; from < sources.length; from += sourcesPerCommand) {
         const some = sources.slice(from, from + sourcesPerCommand);
         await mustRun("ss", ["-K", "-t", "-H", some.map((source) => `dst ${bracketed(source)}`).join(" or ")], [0]);
-        // 1: the flow was gone already.
-        for (const source of some) await mustRun("conntrack", ["-D", "-s", source], [0, 1]);
+        for (const source of some) {
+          // Flows that this host only forwards are none of its business. 1: there was none.
+          const ends = own.filter((address) => address.includes(":") === source.includes(":"));
+          for (const end of ends) await mustRun("conntrack", ["-D", "-s", source, "-r", end], [0, 1]);
+        }
       }
       return [...open.values()].reduce((sum, count) => sum + count, 0);
     },

@@ -163,15 +163,15 @@ describe("severing", () => {
     assert.equal(await host.conntrack.sever(["203.0.113.9", "2001:db8::9", "192.0.2.77"]), 3);
     assert.deepEqual(host.calls, [
       "ss -K -t -H dst 203.0.113.9 or dst [2001:db8::9]",
-      "conntrack -D -s 203.0.113.9",
-      "conntrack -D -s 2001:db8::9",
+      "conntrack -D -s 203.0.113.9 -r 192.0.2.1",
+      "conntrack -D -s 2001:db8::9 -r 2001:db8::1",
     ]);
   });
 
   test("of a network ends those of each source in it", async () => {
     const host = createHost(lines);
     assert.equal(await host.conntrack.sever(["10.0.0.0/8", "198.51.100.0/24"]), 2);
-    assert.deepEqual(host.calls.slice(1), ["conntrack -D -s 198.51.100.7", "conntrack -D -s 10.1.2.3"]);
+    assert.deepEqual(host.calls.slice(1), ["conntrack -D -s 198.51.100.7 -r 192.0.2.1", "conntrack -D -s 10.1.2.3 -r 192.0.2.1"]);
   });
 
   test("of somebody without a connection, or of nobody, starts no program", async () => {
