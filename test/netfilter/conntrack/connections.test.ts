@@ -165,6 +165,7 @@ describe("severing", () => {
       "ss -K -t -H dst 203.0.113.9 or dst [2001:db8::9]",
       "conntrack -D -s 203.0.113.9 -r 192.0.2.1",
       "conntrack -D -s 2001:db8::9 -r 2001:db8::1",
+      "conntrack -D -s 2001:db8::9 -r fe80::1",
     ]);
   });
 
