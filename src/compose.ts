@@ -35,6 +35,9 @@ import { systemClock } from "./system-clock.ts";
 /** Exit codes with a meaning of their own; after sysexits.h. */
 const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
 
+/** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.8 s at most. */
+const stopLimit = 4000;
+
 /** The service can't start. The message is one line for the operator. */
 export class StartError extends Error {
   override readonly name = "StartError";
@@ -68,7 +71,7 @@ export async function startService(config: Config): Promise<Service> {
   await reconciler.start();
   deadlines.start();
   const stop = async (): Promise<void> => {
-    await Promise.all(servers.map(({ app }) => app.close()));
+    await Promise.all(servers.map(({ app }) => closeWithin(app)));
     await deadlines.stop();
     await reconciler.stop();
     store.close();
@@ -88,7 +91,7 @@ export async function startService(config: Config): Promise<Service> {
  * @throws {StartError} also when the service runs, as it would put them back
  */
 export async function purge(config: Config): Promise<readonly string[]> {
-  const firewall = await openFirewall(config, pino({ level: config.logLevel }));
+  const firewall = await openFirewall(config, pino({ level: "silent" }));
   const unlock = await lock();
   const kept = await firewall.purge();
   await unlock();
@@ -181,6 +184,13 @@ function readTls({ cert, key, clientCa }: TlsFiles): ListenerTls {
   return clientCa === null ? files : { ...files, ca: readFileSync(clientCa), requestCert: true, rejectUnauthorized: true };
 }
 
+/** Ends what is in flight; who has not finished sending a request by then is cut off. */
+async function closeWithin(app: FastifyInstance): Promise<void> {
+  const cut = setTimeout(() => app.server.closeAllConnections(), stopLimit);
+  await app.close();
+  clearTimeout(cut);
+}
+
 function assertUsable(tls: ListenerTls): void {
   try {
     createSecureContext(tls);
@@ -219,6 +229,12 @@ function orStartError<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {
+    if (error instanceof StoreOpenError && error.code === "unusable") {
+      throw new StartError(
+        exitCodes.setting,
+        `CONNLIMITD_STATE_DIR: got a directory that can't be used, takes one that this user may write to (${error.message})`,
+      );
+    }
     if (error instanceof StoreOpenError || error instanceof AdminTokenError) throw new StartError(exitCodes.other, error.message);
     throw error;
   }

@@ -34,6 +34,8 @@ export interface KernelFacts {
   readonly otherBackendInUse: boolean;
   /** Why there are no ipsets, with the remedy; null where there are. */
   readonly withoutSets: string | null;
+  /** Programs for ending connections that are not installed. */
+  readonly missingPrograms: readonly string[];
   readonly lists: readonly ListFill[];
   /** When a change of the table made the kernel forget how many connections each source has; null when it did not, as far as was seen. */
   readonly countsForgottenAt: number | null;

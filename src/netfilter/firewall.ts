@@ -18,7 +18,7 @@ import type { ListWrite } from "./bans/timed-entries.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
-import { readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
+import { missingPrograms, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
 import { entriesByAddress } from "./ipset/saved-sets.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
@@ -77,6 +77,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       lists,
       running,
       now: reading.now,
+      readAt: reading.before,
       protectedNetworks,
       stuckSets,
     };
@@ -221,6 +222,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         version,
         otherBackendInUse: await otherBackendInUse(backend, run),
         withoutSets: kernelLists.withoutSets(),
+        missingPrograms: await missingPrograms(run),
         lists: readFill(lists, reading.sets),
         countsForgottenAt: counts.forgottenAt(),
       };
@@ -254,7 +256,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const { reading, state, running, removals } = await keeper.settle(desired, fresh);
       const { now } = reading;
       if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
-      const plans = planTimedEntries(desired, { lists, sets: reading.sets, now });
+      const plans = planTimedEntries(desired, { lists, sets: reading.sets, now, readAt: reading.before });
       const ipset = plans.flatMap((plan) => plan.ipset);
       if (ipset.length > 0) {
         await sets.restore(ipset);

@@ -37,6 +37,14 @@ export async function readShadows(backend: Backend, run: RunCommand): Promise<re
   return found.flat();
 }
 
+/** Those of the programs that end connections which are not installed. */
+export async function missingPrograms(run: RunCommand): Promise<readonly string[]> {
+  const asked = await Promise.all(
+    (["conntrack", "ss"] as const).map(async (program) => [program, await run(program, ["-V"])] as const),
+  );
+  return asked.flatMap(([program, { failure }]) => (failure === "not-found" ? [program] : []));
+}
+
 /** How full this service's lists and sets are. */
 export function readFill(lists: RecentLists, sets: ReadonlyMap<string, SavedSet> | null): readonly ListFill[] {
   const capacity = lists.capacity();

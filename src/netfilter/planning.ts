@@ -27,6 +27,8 @@ export interface Actual {
   readonly running: readonly LedgerBan[];
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** When the sets were read. */
+  readonly readAt: number;
   readonly protectedNetworks: readonly Network[];
   /** Sets that can't be destroyed, as rules of others name them. */
   readonly stuckSets: ReadonlySet<string>;
@@ -144,15 +146,23 @@ export function planPass(desired: Desired, actual: Actual, lingering: readonly B
 /** Operators' bans and graces, in both families. */
 export function planTimedEntries(
   desired: Desired,
-  { lists, sets, now }: Pick<Actual, "lists" | "sets" | "now">,
+  { lists, sets, now, readAt }: Pick<Actual, "lists" | "sets" | "now" | "readAt">,
 ): readonly EntryPlan[] {
   const graces = desired.graces.map(({ address, until }) => ({ address, expiresAt: until }));
   return families.flatMap((family) => {
     const setOf = (name: string) => (sets === null ? null : sets.get(name));
-    const operators = planEntries(operatorName(family), family, desired.operatorBans, lists, setOf(operatorName(family)), now);
+    const operators = planEntries(
+      operatorName(family),
+      family,
+      desired.operatorBans,
+      lists,
+      setOf(operatorName(family)),
+      now,
+      readAt,
+    );
     if (sets !== null) {
       const noList = { ...lists, read: () => [], capacity: () => 0 };
-      return [operators, planEntries(graceSetName(family), family, graces, noList, setOf(graceSetName(family)), now)];
+      return [operators, planEntries(graceSetName(family), family, graces, noList, setOf(graceSetName(family)), now, readAt)];
     }
     const banning = desired.policies.filter((policy) => policy.mode === "enforce" && policy.ban !== null);
     const prefixes = new Set(banning.map((policy) => offenderListOf(policy, family).prefix));

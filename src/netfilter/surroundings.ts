@@ -33,9 +33,7 @@ export function createSurroundings({
 }: SurroundingsOptions): HostSurroundings {
   const sshPorts = (): readonly number[] => {
     const files = [`${sshDirectory}/sshd_config`, ...namesIn(`${sshDirectory}/sshd_config.d`)];
-    const set = files.flatMap((file) =>
-      [...(textOf(file) ?? "").matchAll(/^\s*Port\s+(\d{1,5})\s*$/gim)].map(([, port]) => Number(port)),
-    );
+    const set = files.flatMap((file) => (textOf(file) ?? "").split("\n").flatMap(portOf));
     return set.length === 0 ? [defaultSshPort] : [...new Set(set)];
   };
   return {
@@ -59,6 +57,13 @@ export function createSurroundings({
     },
     sshPorts,
   };
+}
+
+/** The port that a line of sshd_config(5) names: `Port 22`, `Port=22`, `ListenAddress [::]:22`. */
+function portOf(line: string): readonly number[] {
+  const [, keyword = "", value = ""] = /^\s*(Port|ListenAddress)(?:\s*=\s*|\s+)"?([^\s"#]+)/i.exec(line) ?? [];
+  const [, port] = (keyword.toLowerCase() === "port" ? /^(\d{1,5})$/ : /^(?:\[[^\]]*\]|[^:[\]]+):(\d{1,5})$/).exec(value) ?? [];
+  return port === undefined ? [] : [Number(port)];
 }
 
 /** Columns: Iface Destination Gateway Flags RefCnt Use Metric Mask ...; addresses are hexadecimal in the host's byte order. */
@@ -93,7 +98,9 @@ function textOf(file: string): string | undefined {
 
 function namesIn(directory: string): readonly string[] {
   try {
-    return readdirSync(directory).map((name) => `${directory}/${name}`);
+    return readdirSync(directory)
+      .filter((name) => name.endsWith(".conf"))
+      .map((name) => `${directory}/${name}`);
   } catch {
     return [];
   }

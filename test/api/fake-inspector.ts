@@ -17,6 +17,7 @@ export const soundFacts: KernelFacts = {
   version: "1.8.9",
   otherBackendInUse: false,
   withoutSets: null,
+  missingPrograms: [],
   lists: [],
   countsForgottenAt: null,
 };

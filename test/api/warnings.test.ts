@@ -112,6 +112,7 @@ test("everything at once comes the gravest first, each with a message and a reme
       backend: "legacy",
       otherBackendInUse: true,
       withoutSets: "no ipset",
+      missingPrograms: ["conntrack"],
       countsForgottenAt: 0,
       lists: [list("xt_recent", 100, 100)],
     },

@@ -46,3 +46,17 @@ Number of entries: 0
     ],
   );
 });
+
+test("an entry of a set that was read a while ago is compared with the time that it had then", async () => {
+  const host = createHost();
+  const end = host.clock.now() + 3_600_000;
+  const bans = Array.from({ length: 21_000 }, (_, n) =>
+    sampleOperatorBan({ address: `198.18.${n >> 8}.${n & 255}`, expiresAt: end }),
+  );
+  const desired = desire([], bans);
+  await host.firewall.converge(desired);
+  for (let look = 0; look < 8; look += 1) {
+    host.clock.advance(2000);
+    assert.equal((await host.firewall.converge(desired)).writes, 0);
+  }
+});

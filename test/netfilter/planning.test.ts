@@ -32,7 +32,7 @@ function lost(different: Partial<LedgerBan> = {}): LedgerBan {
 function bare(different: Partial<Actual> = {}): Actual {
   const lists = createFakeRecentLists({ clock: createTestClock() });
   return {
-    ...{ tables: { 4: empty, 6: empty }, sets: new Map<string, SavedSet>(), lists, running: [], now },
+    ...{ tables: { 4: empty, 6: empty }, sets: new Map<string, SavedSet>(), lists, running: [], now, readAt: now },
     ...{ protectedNetworks: [parseNetwork("127.0.0.0/8")], stuckSets: new Set<string>() },
     ...different,
   };

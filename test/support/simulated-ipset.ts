@@ -165,13 +165,7 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
       if (fault === "killed") return { ...answer(0), exitCode: null, failure: "timed-out" };
       if (fault === "no kernel module") return answer(1, "", "ipset v7.17: Cannot open session to kernel.\n");
       if (command === "destroy") return applyText(args.join(" "));
-      if (command === "list" && args.includes("-terse")) {
-        return answer(
-          0,
-          [...sets].map(([name, set]) => `Name: ${name}\nType: hash:ip\nNumber of entries: ${set.entries.size}\n`).join("\n"),
-        );
-      }
-      if (command === "list") return answer(0, [...sets.keys()].map((name) => `${name}\n`).join(""));
+      if (command === "list") return answer(0, listed(sets, args.includes("-terse")));
       if (command === "save") {
         const text = saved();
         await gate;
@@ -193,4 +187,9 @@ function keyOf({ network, prefix }: Pick<StoredSet, "network" | "prefix">, addre
 
 function answer(exitCode: number, stdout = "", stderr = ""): CommandResult {
   return { exitCode, stdout, stderr };
+}
+
+function listed(sets: ReadonlyMap<string, { readonly entries: ReadonlyMap<string, unknown> }>, terse: boolean): string {
+  if (!terse) return [...sets.keys()].map((name) => `${name}\n`).join("");
+  return [...sets].map(([name, { entries }]) => `Name: ${name}\nType: hash:ip\nNumber of entries: ${entries.size}\n`).join("\n");
 }

@@ -11,6 +11,7 @@ export const warningCodes = [
   "lists-nearly-full",
   "no-ipset",
   "small-lists",
+  "no-severing",
 ] as const;
 
 export type WarningCode = (typeof warningCodes)[number];
@@ -80,6 +81,13 @@ const checks: Readonly<Record<WarningCode, Check>> = {
           remedy:
             "Install the program (apt install ipset, dnf install ipset), load the modules (modprobe ip_set_hash_net xt_set), and restart the service.",
         },
+  "no-severing": (_status, { missingPrograms }) =>
+    missingPrograms.length > 0
+      ? {
+          message: `The programs that end open connections are missing: ${missingPrograms.join(", ")}. A ban refuses their packets all the same; \`severed\` is null.`,
+          remedy: "Install Debian's packages conntrack and iproute2.",
+        }
+      : undefined,
   "small-lists": ({ bans }, { withoutSets }) => {
     const capacity = Math.min(bans.ipv4.capacity, bans.ipv6.capacity);
     if (withoutSets === null || capacity >= smallCapacity) return undefined;

@@ -33,6 +33,7 @@ const timeTolerance = 2;
  * Single addresses stand in the list while it has room; networks, and what the list has no room for, in the set.
  * @param set null where ipset is not there
  * @param now milliseconds since the epoch
+ * @param readAt when the set was read: the times of its entries count from then
  */
 export function planEntries(
   name: string,
@@ -41,6 +42,7 @@ export function planEntries(
   lists: RecentLists,
   set: SavedSet | undefined | null,
   now: number,
+  readAt = now,
 ): EntryPlan {
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
   const inSet = set ? entriesByAddress(set) : new Map<string, SetEntry>();
@@ -54,32 +56,33 @@ export function planEntries(
     else if (present === undefined) missing.push(entry);
     else {
       keptInSet += 1;
-      if (!hasTime(present, entry, now)) lines.push(addition(name, entry, now));
+      if (!hasTime(present, entry, readAt)) lines.push(addition(name, entry, now));
     }
   }
   const kept = keptInList === listed.size && keptInSet === inSet.size ? null : new Set(wanted.map((entry) => entry.address));
   const unknown = kept ? [...listed].filter(([address]) => !kept.has(address)).map(([, words]) => words) : [];
-  let room = lists.capacity() - keptInList;
-  const added: string[] = [];
-  const homeless: string[] = [];
-  for (const entry of missing) {
-    if (room > 0 && !entry.address.includes("/")) {
-      added.push(entry.address);
-      room -= 1;
-    } else if (set === null) homeless.push(entry.address);
-    else lines.push(addition(name, entry, now));
-  }
-  for (const address of kept ? inSet.keys() : []) {
-    if (listed.has(address) || !kept?.has(address)) lines.push(`del ${name} ${address}`);
-  }
+  const homes = findHomes(missing, lists.capacity() - keptInList, set !== null);
+  const removed = kept ? [...inSet.keys()].filter((address) => listed.has(address) || !kept.has(address)) : [];
   return {
     recent: [
       ...unknown.map((words) => ({ list: name, write: `-${words}` })),
-      ...added.map((address) => ({ list: name, write: `+${address}` })),
+      ...homes.list.map(({ address }) => ({ list: name, write: `+${address}` })),
     ],
-    ipset: lines,
-    homeless,
+    ipset: [
+      ...lines,
+      ...homes.set.map((entry) => addition(name, entry, now)),
+      ...removed.map((address) => `del ${name} ${address}`),
+    ],
+    homeless: homes.none.map(({ address }) => address),
   };
+}
+
+/** The list takes single addresses while it has room, the set the rest. */
+function findHomes(entries: readonly WantedEntry[], room: number, withSet: boolean) {
+  const singles = entries.filter(({ address }) => !address.includes("/"));
+  const list = new Set(singles.slice(0, Math.max(0, room)));
+  const rest = entries.filter((entry) => !list.has(entry));
+  return { list: [...list], set: withSet ? rest : [], none: withSet ? [] : rest };
 }
 
 function addition(name: string, entry: WantedEntry, now: number): string {
@@ -93,8 +96,8 @@ export function timeoutOf({ expiresAt }: WantedEntry, now: number): number {
   return seconds > longestSetTimeout ? 0 : seconds;
 }
 
-function hasTime(present: SetEntry, wanted: WantedEntry, now: number): boolean {
-  const timeout = timeoutOf(wanted, now);
+function hasTime(present: SetEntry, wanted: WantedEntry, readAt: number): boolean {
+  const timeout = timeoutOf(wanted, readAt);
   if (timeout === 0 || present.secondsLeft === null) return timeout === (present.secondsLeft ?? 0);
   return Math.abs(timeout - present.secondsLeft) <= timeTolerance;
 }

@@ -16,7 +16,7 @@ export interface IpSets {
   destroy(names: readonly string[]): Promise<readonly string[]>;
 }
 
-const remedy = "install Debian's package ipset, and load the modules ip_set and xt_set";
+const remedy = "install Debian's package ipset, and load the modules ip_set, ip_set_hash_net, ip_set_hash_ip and xt_set";
 
 export function createIpSets(run: RunCommand): IpSets {
   const restore: IpSets["restore"] = async (lines) => {
@@ -28,7 +28,7 @@ export function createIpSets(run: RunCommand): IpSets {
     unavailable: async () => {
       const result = await run("ipset", ["list", "-n"]);
       if (result.failure === "not-found") return `the program ipset is missing: ${remedy}`;
-      if (result.exitCode === 0) return null;
+      if (result.exitCode === 0) return probe(run);
       return `ipset does not work here (${oneLine(result.stderr || result.failure || "no message")}): ${remedy}`;
     },
     read: async () => {
@@ -61,6 +61,18 @@ export function createIpSets(run: RunCommand): IpSets {
       return stuck;
     },
   };
+}
+
+/** Whether the kernel has the types of set that are needed: makes one of each and destroys it. */
+async function probe(run: RunCommand): Promise<string | null> {
+  const types = {
+    "cld4-probe-net": "hash:net family inet timeout 0",
+    "cld6-probe-ip": "hash:ip family inet6 netmask 64 timeout 0",
+  };
+  const lines = Object.entries(types).flatMap(([name, words]) => [`create ${name} ${words}`, `destroy ${name}`]);
+  const result = await run("ipset", ["restore", "-exist"], `${lines.join("\n")}\n`);
+  if (result.exitCode === 0) return null;
+  return `ipset has no sets of the types that are needed (${oneLine(result.stderr || result.failure || "no message")}): ${remedy}`;
 }
 
 function oneLine(text: string): string {

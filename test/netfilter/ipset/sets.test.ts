@@ -21,10 +21,16 @@ function delayed(message: RegExp) {
 }
 
 describe("ipset", () => {
-  test("is there where it can list the sets", async () => {
+  test("is there where it can list the sets and make those of the types that are needed", async () => {
     const { sets, calls } = answering({});
     assert.equal(await sets.unavailable(), null);
-    assert.deepEqual(calls, [["ipset", ["list", "-n"]]]);
+    assert.deepEqual(
+      calls.map(([, args]) => args),
+      [
+        ["list", "-n"],
+        ["restore", "-exist"],
+      ],
+    );
   });
 
   test("is not there where the program is missing, and the reason tells the remedy", async () => {
@@ -33,7 +39,7 @@ describe("ipset", () => {
 
   test("is not there where the kernel does not take part, and the reason quotes it", async () => {
     const reason = (await answering(broken).sets.unavailable()) ?? "";
-    assert.match(reason, /\(ipset v7\.17: Kernel error received: Operation not permitted\): .*ip_set and xt_set/);
+    assert.match(reason, /\(ipset v7\.17: Kernel error received: Operation not permitted\): .*ip_set, .*xt_set/);
     assert.match((await answering({ exitCode: null, failure: "timed-out" }).sets.unavailable()) ?? "", /\(timed-out\)/);
     assert.match((await answering({ exitCode: null }).sets.unavailable()) ?? "", /\(no message\)/);
   });
