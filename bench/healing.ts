@@ -31,8 +31,8 @@ async function measure(backend: Backend, count: number): Promise<Measurements> {
     const times: number[] = [];
     for (let round = 0; round < count; round += 1) {
       await eventually("the last flush is over", healed);
-      // A whole pass after the last one, so that flushes meet the service at any point of its rounds.
-      const pause = Date.now() + 300 + Math.random() * 400;
+      // Flushes are to meet the service at any point of its rounds.
+      const pause = Date.now() + 100 + Math.random() * 200;
       await eventually("a while has passed", () => Date.now() > pause);
       const begun = performance.now();
       await run(network);

@@ -28,7 +28,7 @@ async function measure(backend: Backend, count: number): Promise<Measurements> {
   const random = seededRandom(Date.now());
   const measured = new Map<string, number[]>([["all", []]]);
   for (let round = 0; round < count; round += 1) {
-    const pause = Date.now() + random.integer(2_000);
+    const pause = Date.now() + random.integer(1_000);
     await eventually("a while has passed", () => Date.now() > pause, { every: 50 });
     const done = await vandalise({ network, backend, withoutIpset: false }, random);
     const begun = performance.now();

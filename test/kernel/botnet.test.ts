@@ -52,14 +52,15 @@ forBackendsSideBySide((backend) => {
     const sample = Array.from({ length: sampled }, () => random.pick(all).source);
     assert.deepEqual(Object.keys(await traffic.knockAll(sample, other)), ["refused"]);
     // The kernel rounds the ends of what it holds in a set to seconds; a few readings tell them better.
-    await eventually("every bot is listed once, with its cause and its time", async () => {
+    const allAreRight = async (): Promise<boolean> => {
       const listed = await api.bans({ by: "policy" });
       assert.equal(listed.length, bots);
       const banned = new Map(listed.map((ban) => [ban.address, ban]));
       const off = all.flatMap(({ source, subject }) => errorsOf(banned.get(subject), attempts.get(source) ?? assert.fail()));
       assert.deepEqual(off.slice(0, 5), [], `${off.length} of ${bots} are off`);
       return true;
-    });
+    };
+    await eventually("every bot is listed once, with its cause and its time", allAreRight, { within: 15_000, every: 300 });
     assert.equal((await api.offenders("attacked")).length, bots);
     for (const { source } of families) {
       assert.equal((await api.ban(source(1)))?.enforced, true);

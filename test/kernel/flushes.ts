@@ -12,7 +12,8 @@ const emptyTable = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT
 
 /** Every kind of flush that does something on this backend. */
 export function flushesOn(backend: Backend, { withoutIpset = false } = {}): readonly Flush[] {
-  const both = (args: string) => families.map(({ family }) => `${program(backend, family)} -w 10 ${args}`).join("; ");
+  // The service may be quicker than the second command: chains and sets that are in use again stay.
+  const both = (args: string) => families.map(({ family }) => `${program(backend, family)} -w 10 ${args} || true`).join("; ");
   const inShell = (script: string) => async (network: Network) => {
     await network.exec("host", "sh", ["-e"], script);
   };
@@ -36,7 +37,6 @@ export function flushesOn(backend: Backend, { withoutIpset = false } = {}): read
   };
   const destroy: Flush = {
     name: "iptables -F and ipset destroy",
-    // The service may be quicker than the second command: sets that are in use again stay.
     run: inShell(`${both("-F")}; ${both("-X")}; ipset destroy || true`),
   };
   return [...flushes, ...(backend === "nft" ? [ruleset] : []), ...(withoutIpset ? [] : [destroy])];

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forBackends, iptables } from "../support/kernel.ts";
+import { families, forSetupsSideBySide, iptables } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [limited, banning, other] = [5800, 5801, 5802];
 
-forBackends((backend) => {
-  const scene = shareScene({ backend, ports: [limited, banning, other] });
+forSetupsSideBySide((setup) => {
+  const { backend } = setup;
+  const scene = shareScene({ ...setup, ports: [limited, banning, other] });
 
   for (const { family, source, subject } of families) {
     describe(`over IPv${family}`, () => {

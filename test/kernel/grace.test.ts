@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetups, listedAddresses, readSets } from "../support/kernel.ts";
+import { families, forSetupsSideBySide, listedAddresses, readSets } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 import { flushesOn } from "./flushes.ts";
 
 const [counted, other] = [5600, 5601];
 
-forSetups((setup) => {
+forSetupsSideBySide((setup) => {
   const scene = shareScene({ ...setup, ports: [counted, other] });
 
   for (const { family, source, subject, entry } of families) {

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetups, iptables, restore, save } from "../support/kernel.ts";
+import { families, forSetupsSideBySide, iptables, restore, save } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [limited, scoped, other] = [5700, 5701, 5702];
 
-forSetups((setup) => {
+forSetupsSideBySide((setup) => {
   const { backend, withoutIpset } = setup;
   const scene = shareScene({ ...setup, ports: [limited, scoped, other] });
 

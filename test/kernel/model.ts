@@ -71,7 +71,7 @@ export const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("flush" as const), kind: fc.nat(10) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("kill" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("take-out" as const), which: fc.nat(100) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: 200, max: 2_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("wait" as const), milliseconds: fc.integer({ min: 100, max: 1_000 }) }) },
 );
 
 export type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;

@@ -46,7 +46,7 @@ forSetupsSideBySide((setup) => {
       const done: string[] = [];
       for (let damage = 0; damage < perRound; damage += 1) done.push(await vandalise({ network, backend, withoutIpset }, random));
       const what = `it is put right after:\n${done.join("\n")}\n`;
-      await eventually(what, async () => assert.deepEqual(await differing(), []) ?? true, { within: 4_000, every: 100 });
+      await eventually(what, async () => assert.deepEqual(await differing(), []) ?? true, { within: 4_000, every: 250 });
       const { repairs } = (await api.status()).passes;
       assert.ok(repairs.count > count, `the status counts ${what}`);
       assert.ok((repairs.latest[0]?.found.length ?? 0) > 0, "and says what was found");
