@@ -1,5 +1,5 @@
 import type { Inspector } from "../domain/inspection.ts";
-import type { Family, Network } from "../domain/network.ts";
+import type { Network } from "../domain/network.ts";
 import {
   type Clock,
   type Desired,
@@ -15,6 +15,7 @@ import { type LedgerBan, type LedgerState, standingCauses } from "./bans/ban-led
 import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import type { ListWrite } from "./bans/timed-entries.ts";
+import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
@@ -31,6 +32,7 @@ import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-back
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
+import { testable } from "./testable-lines.ts";
 
 export interface NetfilterOptions {
   readonly backend: Backend;
@@ -66,6 +68,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What the last pass left. */
   let left: Plan | null = null;
   const offenderReader = createOffenderReader();
+  const endsMemory = createEndsMemory();
   const stuckSets = new Set<string>();
   const counts = createCountWatch(backend, clock);
 
@@ -78,6 +81,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       running,
       now: reading.now,
       readAt: reading.before,
+      writtenEnds: endsMemory.ends,
       protectedNetworks,
       stuckSets,
     };
@@ -94,6 +98,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     if (plan.ipset.length > 0) {
       await sets.restore(plan.ipset);
       kernelLists.wrote(plan.ipset);
+      endsMemory.note(plan.ipset, plan.ends);
     }
     const changed = families.filter((family) => plan.tables[family].length > 0);
     if (changed.length > 0) counts.written();
@@ -256,11 +261,21 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const { reading, state, running, removals } = await keeper.settle(desired, fresh);
       const { now } = reading;
       if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
-      const plans = planTimedEntries(desired, { lists, sets: reading.sets, now, readAt: reading.before });
+      const plans = planTimedEntries(desired, {
+        lists,
+        sets: reading.sets,
+        now,
+        readAt: reading.before,
+        writtenEnds: endsMemory.ends,
+      });
       const ipset = plans.flatMap((plan) => plan.ipset);
       if (ipset.length > 0) {
         await sets.restore(ipset);
         kernelLists.wrote(ipset);
+        endsMemory.note(
+          ipset,
+          plans.flatMap((plan) => plan.ends),
+        );
       }
       const recent = plans.flatMap((plan) => plan.recent);
       writeEntries(recent);
@@ -287,17 +302,4 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         return saved && saved.size > 0 ? await sets.destroy([...saved.keys()]) : [];
       }),
   };
-}
-
-/** The lines with another set's name for each set that is not made yet: iptables looks names up even when it is only to test. */
-function testable({ ipset, tables }: Plan, family: Family): readonly string[] {
-  const missing = new Set(ipset.filter((line) => line.startsWith("create ")).map((line) => line.split(" ")[1] ?? ""));
-  const standIn = operatorName(family);
-  // A kernel that has nothing of ours has no set to stand in; it is asked when the rules are written.
-  if (missing.has(standIn)) return [];
-  return tables[family].map((line) =>
-    line.replace(/ --(match|add)-set (\S+) /, (words, option: string, name: string) =>
-      missing.has(name) ? ` --${option}-set ${standIn} ` : words,
-    ),
-  );
 }

@@ -1,7 +1,7 @@
 import type { KernelBan } from "../domain/ban.ts";
 import type { Family } from "../domain/network.ts";
 import type { BanHome } from "./bans/ban-home.ts";
-import type { ListWrite } from "./bans/timed-entries.ts";
+import type { EntryPlan, ListWrite } from "./bans/timed-entries.ts";
 import type { Chains } from "./iptables/rule.ts";
 
 /** A ban that the kernel lost, and where it is put back. */
@@ -30,6 +30,8 @@ export interface Plan {
   readonly found: readonly string[];
   /** What differed in the rules, in words: somebody's doing, or what time has made of the desired rules. */
   readonly rulesFound: readonly string[];
+  /** The ends of entries that `ipset` adds. */
+  readonly ends: EntryPlan["ends"];
   /** Names of the sets that stand afterwards. */
   readonly sets: readonly string[];
 }

@@ -5,7 +5,7 @@ import { type BanHome, banHomeName, banHomeOf, heldHomeOf, parseBanHomeName } fr
 import { type LedgerBan, standingCauses } from "./bans/ban-ledger.ts";
 import { graceListName, graceSetName, offenderListOf, operatorName } from "./bans/names.ts";
 import { withoutPrefix } from "./bans/reading.ts";
-import { type EntryPlan, type ListWrite, planEntries } from "./bans/timed-entries.ts";
+import { type EntryPlan, type ListWrite, planEntries, type WrittenEnds } from "./bans/timed-entries.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
 import { type SetDefinition, setDefinitions } from "./ipset/set-definitions.ts";
 import { banHomes } from "./iptables/ban-rules.ts";
@@ -29,6 +29,7 @@ export interface Actual {
   readonly now: number;
   /** When the sets were read. */
   readonly readAt: number;
+  readonly writtenEnds: WrittenEnds;
   readonly protectedNetworks: readonly Network[];
   /** Sets that can't be destroyed, as rules of others name them. */
   readonly stuckSets: ReadonlySet<string>;
@@ -140,13 +141,14 @@ export function planPass(desired: Desired, actual: Actual, lingering: readonly B
     ],
     rulesFound: families.flatMap((family) => tables[family].found.map((what) => `IPv${family}: ${what}`)),
     sets: definitions.map(({ name }) => name),
+    ends: entries.flatMap((plan) => plan.ends),
   };
 }
 
 /** Operators' bans and graces, in both families. */
 export function planTimedEntries(
   desired: Desired,
-  { lists, sets, now, readAt }: Pick<Actual, "lists" | "sets" | "now" | "readAt">,
+  { lists, sets, now, readAt, writtenEnds }: Pick<Actual, "lists" | "sets" | "now" | "readAt" | "writtenEnds">,
 ): readonly EntryPlan[] {
   const graces = desired.graces.map(({ address, until }) => ({ address, expiresAt: until }));
   return families.flatMap((family) => {
@@ -159,10 +161,14 @@ export function planTimedEntries(
       setOf(operatorName(family)),
       now,
       readAt,
+      writtenEnds,
     );
     if (sets !== null) {
       const noList = { ...lists, read: () => [], capacity: () => 0 };
-      return [operators, planEntries(graceSetName(family), family, graces, noList, setOf(graceSetName(family)), now, readAt)];
+      return [
+        operators,
+        planEntries(graceSetName(family), family, graces, noList, setOf(graceSetName(family)), now, readAt, writtenEnds),
+      ];
     }
     const banning = desired.policies.filter((policy) => policy.mode === "enforce" && policy.ban !== null);
     const prefixes = new Set(banning.map((policy) => offenderListOf(policy, family).prefix));

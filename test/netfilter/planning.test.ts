@@ -32,7 +32,15 @@ function lost(different: Partial<LedgerBan> = {}): LedgerBan {
 function bare(different: Partial<Actual> = {}): Actual {
   const lists = createFakeRecentLists({ clock: createTestClock() });
   return {
-    ...{ tables: { 4: empty, 6: empty }, sets: new Map<string, SavedSet>(), lists, running: [], now, readAt: now },
+    ...{
+      tables: { 4: empty, 6: empty },
+      sets: new Map<string, SavedSet>(),
+      lists,
+      running: [],
+      now,
+      readAt: now,
+      writtenEnds: new Map<string, number | null>(),
+    },
     ...{ protectedNetworks: [parseNetwork("127.0.0.0/8")], stuckSets: new Set<string>() },
     ...different,
   };

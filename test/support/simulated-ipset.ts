@@ -174,7 +174,7 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
           : answer(0, text);
       }
       if (fault === "restore fails") return answer(1, "", "ipset v7.17: Error in line 1: Kernel error received\n");
-      restores.push(input ?? "");
+      restores.push(...[input ?? ""].filter((text) => !text.includes("-probe-")));
       return applyText(input ?? "");
     },
   };

@@ -24,7 +24,12 @@ export interface EntryPlan {
   readonly ipset: readonly string[];
   /** Wanted entries for which there is no room. */
   readonly homeless: readonly string[];
+  /** The entries that `ipset` adds, by `NAME ADDRESS`, with their ends. */
+  readonly ends: readonly (readonly [string, number | null])[];
 }
+
+/** The ends with which entries of sets were written, by `NAME ADDRESS`: more exact than the whole seconds that the kernel tells. */
+export type WrittenEnds = ReadonlyMap<string, number | null>;
 
 /** Seconds by which the time left in a set may differ from what is wanted: both are rounded. */
 const timeTolerance = 2;
@@ -34,6 +39,7 @@ const timeTolerance = 2;
  * @param set null where ipset is not there
  * @param now milliseconds since the epoch
  * @param readAt when the set was read: the times of its entries count from then
+ * @param written the ends with which entries of the set were written, as far as this process did
  */
 export function planEntries(
   name: string,
@@ -43,10 +49,11 @@ export function planEntries(
   set: SavedSet | undefined | null,
   now: number,
   readAt = now,
+  written: WrittenEnds = new Map(),
 ): EntryPlan {
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
   const inSet = set ? entriesByAddress(set) : new Map<string, SetEntry>();
-  const lines: string[] = [];
+  const renewed: WantedEntry[] = [];
   const missing: WantedEntry[] = [];
   let [keptInList, keptInSet] = [0, 0];
   for (const entry of wanted) {
@@ -56,7 +63,8 @@ export function planEntries(
     else if (present === undefined) missing.push(entry);
     else {
       keptInSet += 1;
-      if (!hasTime(present, entry, readAt)) lines.push(addition(name, entry, now));
+      const end = written.get(`${name} ${entry.address}`);
+      if ((end !== undefined && end !== entry.expiresAt) || !hasTime(present, entry, readAt)) renewed.push(entry);
     }
   }
   const kept = keptInList === listed.size && keptInSet === inSet.size ? null : new Set(wanted.map((entry) => entry.address));
@@ -69,11 +77,11 @@ export function planEntries(
       ...homes.list.map(({ address }) => ({ list: name, write: `+${address}` })),
     ],
     ipset: [
-      ...lines,
-      ...homes.set.map((entry) => addition(name, entry, now)),
+      ...[...renewed, ...homes.set].map((entry) => addition(name, entry, now)),
       ...removed.map((address) => `del ${name} ${address}`),
     ],
     homeless: homes.none.map(({ address }) => address),
+    ends: [...renewed, ...homes.set].map(({ address, expiresAt }) => [`${name} ${address}`, expiresAt] as const),
   };
 }
 

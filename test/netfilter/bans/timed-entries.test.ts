@@ -73,7 +73,7 @@ describe("wanted entries", () => {
     await home.bring(entries("192.0.2.1", "192.0.2.2"));
     await home.bring(entries("192.0.2.2"));
     assert.deepEqual([home.listed(), home.inSet()], [[], ["192.0.2.2"]]);
-    assert.deepEqual(await home.plan(entries("192.0.2.2")), { recent: [], ipset: [], homeless: [] });
+    assert.deepEqual(await home.plan(entries("192.0.2.2")), { recent: [], ipset: [], homeless: [], ends: [] });
   });
 
   test("make room before they take more", async () => {
@@ -194,7 +194,7 @@ describe("the time that an entry has left in the set", () => {
   test("does not matter in the list, which the service ends itself", async () => {
     const home = createHome();
     await home.bring(until(5000, "192.0.2.1"));
-    assert.deepEqual(await home.plan(until(900_000, "192.0.2.1")), { recent: [], ipset: [], homeless: [] });
+    assert.deepEqual(await home.plan(until(900_000, "192.0.2.1")), { recent: [], ipset: [], homeless: [], ends: [] });
   });
 });
 
@@ -206,5 +206,17 @@ test("a set that is not there yet takes what the list has no room for", () => {
     recent: [{ list: name, write: "+192.0.2.1" }],
     ipset: [`add ${name} 10.0.0.0/8 timeout 0`],
     homeless: [],
+    ends: [[`${name} 10.0.0.0/8`, null]],
   });
+});
+
+test("an entry that was written with another end is written anew, however near the two are", () => {
+  const lists = createFakeRecentLists({ clock: createTestClock() });
+  lists.keepOnly([]);
+  const [wanted] = [{ address: "10.0.0.0/8", expiresAt: start + 60_500 }];
+  const set = { name, shape: "", capacity: 10, entries: [{ address: "10.0.0.0/8", secondsLeft: 60 }] };
+  const planned = (end: number) =>
+    planEntries(name, 4, [wanted], lists, set, start, start, new Map([[`${name} 10.0.0.0/8`, end]])).ipset;
+  assert.deepEqual(planned(wanted.expiresAt), []);
+  assert.deepEqual(planned(wanted.expiresAt - 700), [`add ${name} 10.0.0.0/8 timeout 61`]);
 });
