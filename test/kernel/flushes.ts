@@ -12,8 +12,9 @@ const emptyTable = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT
 
 /** Every kind of flush that does something on this backend. */
 export function flushesOn(backend: Backend, { withoutIpset = false } = {}): readonly Flush[] {
+  const both = (args: string) => families.map(({ family }) => `${program(backend, family)} -w 10 ${args}`).join("; ");
   // The service may be quicker than the second command: chains and sets that are in use again stay.
-  const both = (args: string) => families.map(({ family }) => `${program(backend, family)} -w 10 ${args} || true`).join("; ");
+  const flushAndDelete = `${both("-F")}; ${both("-X || true")}`;
   const inShell = (script: string) => async (network: Network) => {
     await network.exec("host", "sh", ["-e"], script);
   };
@@ -22,7 +23,7 @@ export function flushesOn(backend: Backend, { withoutIpset = false } = {}): read
   };
   const flushes: readonly Flush[] = [
     { name: "iptables -F", run: inShell(both("-F")) },
-    { name: "iptables -F and -X", run: inShell(`${both("-F")}; ${both("-X")}`) },
+    { name: "iptables -F and -X", run: inShell(flushAndDelete) },
     { name: "iptables -F of IPv4 alone", run: inShell(`${program(backend, 4)} -w 10 -F`) },
     { name: "an empty restore", run: emptyRestore },
   ];
@@ -37,7 +38,7 @@ export function flushesOn(backend: Backend, { withoutIpset = false } = {}): read
   };
   const destroy: Flush = {
     name: "iptables -F and ipset destroy",
-    run: inShell(`${both("-F")}; ${both("-X")}; ipset destroy || true`),
+    run: inShell(`${flushAndDelete}; ipset destroy || true`),
   };
   return [...flushes, ...(backend === "nft" ? [ruleset] : []), ...(withoutIpset ? [] : [destroy])];
 }

@@ -101,7 +101,7 @@ export function startAgent(network: Network, side: Side): Agent {
 
   const ask = (command: AgentCommand): Promise<AgentReply["result"]> =>
     new Promise((resolve, reject) => {
-      if (child.exitCode !== null) return reject(new Error(`the agent in ${side} has ended`));
+      if (child.exitCode !== null || child.signalCode !== null) return reject(new Error(`the agent in ${side} has ended`));
       const id = nextId++;
       waiting.set(id, { resolve, reject });
       stdin.write(`${JSON.stringify({ id, command })}\n`);
