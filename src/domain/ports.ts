@@ -74,6 +74,8 @@ export interface Desired {
   /** Addresses whose kernel-made bans are to be lifted by this pass. */
   readonly lifts: readonly string[];
   readonly graces: readonly Grace[];
+  /** Names of policies whose limits are left out of the rules because the kernel refuses them; what they banned stays banned. */
+  readonly withheld?: ReadonlySet<string>;
 }
 
 /** All that a pass would send to the kernel, to the letter. */

@@ -1,5 +1,9 @@
 import type { KernelBan } from "../domain/ban.ts";
+import { DomainError } from "../domain/errors.ts";
 import type { Clock, Desired, Firewall, PassReport, StateChange, Store } from "../domain/ports.ts";
+import { createSieve } from "./sieve.ts";
+
+const nothing: ReadonlyMap<string, string> = new Map();
 
 /** What a pass looks at: rules and bans; bans; bans, read anew although nothing says that they have changed. */
 export type PassScope = "rules" | "bans" | "fresh-bans";
@@ -10,10 +14,20 @@ export interface PassOptions {
   readonly clock: Clock;
 }
 
+export interface PassOutcome {
+  readonly report: PassReport;
+  readonly desired: Desired;
+  /** Policies that the kernel refuses, each with its message. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
 /** One pass: the store's state to the kernel, and what the kernel did by itself back to the store. */
 export interface Pass {
-  /** Rejects when the kernel is not in step afterwards. */
-  run(scope: PassScope): Promise<{ readonly report: PassReport; readonly desired: Desired }>;
+  /**
+   * Rejects when the kernel is not in step afterwards.
+   * @param sifts where the kernel refuses the rules, it gets those of the policies that it takes; otherwise that is an error
+   */
+  run(scope: PassScope, sifts: boolean): Promise<PassOutcome>;
   /**
    * Writes down what the pass saw.
    * @param lifted addresses whose lift is done
@@ -24,6 +38,7 @@ export interface Pass {
 }
 
 export function createPass({ store, firewall, clock }: PassOptions): Pass {
+  const sieve = createSieve(firewall);
   let ends = nextEndOf(store);
   const endExpired = async (now: number): Promise<void> => {
     if (nextEndOf(store).next > now) return;
@@ -36,7 +51,7 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
   };
 
   return {
-    run: async (scope) => {
+    run: async (scope, sifts) => {
       const now = clock.now();
       await endExpired(now);
       const desired: Desired = {
@@ -45,9 +60,14 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
         lifts: store.lifts(),
         graces: store.graces().filter((grace) => !isOver(grace.until, now)),
       };
-      const report =
-        scope === "rules" ? await firewall.converge(desired) : await firewall.convergeBans(desired, scope === "fresh-bans");
-      return { report, desired };
+      if (scope !== "rules")
+        return { report: await firewall.convergeBans(desired, scope === "fresh-bans"), desired, refused: nothing };
+      try {
+        return { report: await firewall.converge(desired), desired, refused: nothing };
+      } catch (error) {
+        if (!sifts || !(error instanceof DomainError && error.code === "kernel-refused")) throw error;
+        return { ...(await sieve.converge(desired)), desired };
+      }
     },
     record: async ({ kernelBans }, lifts) => {
       const stored = new Map(store.kernelBans().map((ban) => [keyOf(ban), ban]));

@@ -56,6 +56,8 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   let cancelTimer: () => void = () => undefined;
   let cancelGlance: () => void = () => undefined;
   let failure: string | null = "the first pass over the kernel's rules has not ended yet";
+  /** Policies that the kernel refuses, each with its message; it holds all others. */
+  let refused: ReadonlyMap<string, string> = new Map();
   let lastPassAt: number | null = null;
   let failures = 0;
   let unrecorded = 0;
@@ -66,14 +68,24 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   let nextEnd = Number.POSITIVE_INFINITY;
   let stopped = false;
 
+  /** Why the kernel is not in step with all that is stored. */
+  const unfinished = (): string | null => failure ?? reasonOf(refused);
+
   const perform = async (request: PassRequest): Promise<void> => {
     const now = clock.monotonic();
-    if (failure !== null || now >= nextLook) widen(request, "rules");
+    if (unfinished() !== null || now >= nextLook) widen(request, "rules");
     if (now >= nextRefinement) widen(request, "fresh-bans");
     try {
-      const { report, desired } = await pass.run(request.scope);
+      const outcome = await pass.run(request.scope, !request.waiters.values().some((waiter) => waiter.rules));
+      const { report, desired } = outcome;
       succeed(request, report);
-      if (request.scope === "rules") status.confirmed(desired.policies, clock.now());
+      noteRefused(outcome.refused);
+      if (request.scope === "rules") {
+        status.confirmed(
+          desired.policies.filter(({ name }) => !refused.has(name)),
+          clock.now(),
+        );
+      }
       for (const waiter of request.waiters) waiter.settled(true);
       await record(report, desired);
     } catch (error) {
@@ -93,6 +105,15 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
       unrecorded += 1;
       if (unrecorded === 1) log.warn({ reason: String(error) }, "the bans that the kernel made could not be stored");
     }
+  };
+
+  const noteRefused = (policies: ReadonlyMap<string, string>): void => {
+    const before = reasonOf(refused);
+    refused = policies;
+    const reason = reasonOf(refused);
+    if (reason === before) return;
+    if (reason === null) log.info({}, "the kernel takes all policies again");
+    else log.warn({ reason }, "the kernel refuses policies; it holds all others, and the service goes on trying");
   };
 
   const succeed = (request: PassRequest, report: PassReport): void => {
@@ -188,11 +209,11 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
       cancelGlance();
       await running;
     },
-    failure: () => failure,
-    inStep: () => failure === null,
+    failure: unfinished,
+    inStep: () => unfinished() === null,
     repairs: () => ({ count: repairs.count(), latest: repairs.latest() }),
     lastPassAt: () => lastPassAt,
-    enforcementOf: (policy) => status.of(policy, failure),
+    enforcementOf: (policy) => status.of(policy, failure ?? refused.get(policy.name) ?? null),
     settle: (scope) =>
       new Promise((resolve, reject) => {
         const waiter: Waiter = {
@@ -210,4 +231,11 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
         request(scope);
       }),
   };
+}
+
+function reasonOf(refused: ReadonlyMap<string, string>): string | null {
+  const [first] = refused;
+  if (first === undefined) return null;
+  const others = refused.size === 1 ? "" : ` and ${refused.size - 1} more`;
+  return `the kernel refuses the policy ${first[0]}${others}: ${first[1]}`;
 }

@@ -113,7 +113,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(desired, await actualOf(reading, running)), removals };
+    return { planned: planFor(acceptable(desired), await actualOf(reading, running)), removals };
   };
 
   const writeEntries = (writes: readonly ListWrite[]): void => {
@@ -181,7 +181,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const { reading, state, running, removals } = await keeper.settle(desired, looking || kernelLists.flushed());
     const actual = await actualOf(reading, running);
     counts.seen(actual.tables, desired.policies);
-    const planned = planFor(desired, actual);
+    const planned = planFor(acceptable(desired), actual);
     const found = meddling(planned, actual);
     await writeTables(planned);
     left = planned;
@@ -302,4 +302,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         return saved && saved.size > 0 ? await sets.destroy([...saved.keys()]) : [];
       }),
   };
+}
+
+/** Without the policies that the kernel refuses. */
+function acceptable(desired: Desired): Desired {
+  const { policies, withheld } = desired;
+  return withheld === undefined ? desired : { ...desired, policies: policies.filter(({ name }) => !withheld.has(name)) };
 }

@@ -1,4 +1,5 @@
 import type { KernelBan } from "../../src/domain/ban.ts";
+import { DomainError } from "../../src/domain/errors.ts";
 import type { Desired, Firewall, Glance, PassReport } from "../../src/domain/ports.ts";
 
 /** A pass that the firewall was asked for. */
@@ -16,6 +17,10 @@ export interface ScriptedFirewall extends Firewall {
   readonly recalled: readonly KernelBan[];
   /** From now on passes fail with `error`; `undefined`: they succeed. */
   fail(error: unknown): void;
+  /** From now on the kernel refuses rules with these policies among them. */
+  refuse(...names: readonly string[]): void;
+  /** How often it was asked whether it would accept rules. */
+  readonly checks: number;
   /** What the passes from now on report; what is left out is as in a kernel that is in step and bans nobody. */
   report(report: Partial<PassReport>): void;
   /** What glances see from now on; the next pass that succeeds ends a flush and activity, unless it is `lasting`. */
@@ -34,7 +39,13 @@ export function createScriptedFirewall(): ScriptedFirewall {
   let outcome = inStep;
   let seen = { glance: quiet, lasting: false };
   let gate: Promise<void> = Promise.resolve();
-  let [atOnce, mostAtOnce, glances] = [0, 0, 0];
+  let [atOnce, mostAtOnce, glances, checks] = [0, 0, 0, 0];
+  let refused: readonly string[] = [];
+
+  const judge = ({ policies, withheld }: Desired): void => {
+    const [bad] = policies.filter(({ name }) => refused.includes(name) && withheld?.has(name) !== true);
+    if (bad !== undefined) throw new DomainError("kernel-refused", `line ${bad.name} failed`);
+  };
 
   const pass = async (kind: Pass["kind"], desired: Desired): Promise<PassReport> => {
     passes.push({ kind, desired });
@@ -43,6 +54,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
     await gate;
     atOnce -= 1;
     if (failure !== undefined) throw failure;
+    if (kind === "rules") judge(desired);
     if (!seen.lasting) seen = { glance: quiet, lasting: false };
     return outcome;
   };
@@ -61,6 +73,12 @@ export function createScriptedFirewall(): ScriptedFirewall {
     fail: (error) => {
       failure = error;
     },
+    refuse: (...names) => {
+      refused = names;
+    },
+    get checks() {
+      return checks;
+    },
     report: (report) => {
       outcome = { ...inStep, ...report };
     },
@@ -78,7 +96,10 @@ export function createScriptedFirewall(): ScriptedFirewall {
     recall: (bans) => {
       recalled = bans;
     },
-    check: async () => undefined,
+    check: async (desired) => {
+      checks += 1;
+      judge(desired);
+    },
     plan: async () => ({ ipv4: [], ipv6: [], recent: [], ipset: [] }),
     converge: (desired) => pass("rules", desired),
     convergeBans: (desired, fresh) => pass(fresh ? "fresh-bans" : "bans", desired),

@@ -1,0 +1,64 @@
+// A stored policy that the kernel refuses, as after a change of kernels, does not leave the host without the others.
+import assert from "node:assert/strict";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { withDirectory } from "../support/directories.ts";
+import { eventually } from "../support/eventually.ts";
+import { type Backend, families, flush, forBackends, program } from "../support/kernel.ts";
+import { createScene } from "../support/scene.ts";
+
+const [refusedPort, port, other] = [4999, 4900, 4901];
+const { source, subject } = families[0] ?? assert.fail("there are families");
+
+/** Programs that refuse, while `flag` exists, whatever names the port, as iptables does. */
+async function stubbornPrograms(directory: string, backend: Backend): Promise<{ path: string; flag: string }> {
+  const [path, flag] = [join(directory, "bin"), join(directory, "refuses")];
+  await mkdir(path);
+  for (const { family } of families) {
+    const name = program(backend, family, "-restore");
+    const script = `#!/bin/sh
+input=$(cat)
+if [ -e ${flag} ] && printf '%s' "$input" | grep -q ${refusedPort}; then
+  echo '${name}: line 3 failed' >&2
+  exit 1
+fi
+printf '%s\\n' "$input" | /usr/sbin/${name} "$@"
+`;
+    await writeFile(join(path, name), script);
+    await chmod(join(path, name), 0o755);
+  }
+  return { path: `${path}:${process.env["PATH"]}`, flag };
+}
+
+forBackends((backend) => {
+  describe("a stored policy that the kernel refuses", () => {
+    test("leaves the other policies and all bans in the kernel after a flush, and comes back when it is taken", () =>
+      withDirectory(async (directory) => {
+        const { path, flag } = await stubbornPrograms(directory, backend);
+        await using scene = await createScene({ backend, ports: [port, other], env: { PATH: path } });
+        const { network, traffic, service, api } = scene;
+        const stateOf = async (name: string) => (await api.policies()).find((policy) => policy.name === name)?.enforcement;
+        await api.putPolicy("bad", { ports: [refusedPort], maxConnections: 1 });
+        await api.putPolicy("good", { ports: [port], maxConnections: 1 });
+        await api.putBan(subject(9));
+
+        await writeFile(flag, "");
+        for (const { family } of families) await flush(network, backend, family);
+        await eventually("the flush is healed", async () => (await stateOf("bad"))?.state === "pending");
+        assert.match((await stateOf("bad"))?.message ?? "", /line 3 failed/);
+        assert.equal((await stateOf("good"))?.state, "enforced");
+        await traffic.hold(source(1), port);
+        assert.equal(await traffic.knock(source(1), port), "refused");
+        assert.equal(await traffic.knock(source(9), other), "refused");
+        const ready = await service.request("GET", "/readyz");
+        assert.equal(ready.status, 503);
+        assert.match(JSON.stringify(ready.body), /the kernel refuses the policy bad/);
+        assert.equal((await service.request("PUT", `/v1/bans/${encodeURIComponent(subject(10))}`, {})).status, 201);
+
+        await rm(flag);
+        await eventually("it is taken", async () => (await service.request("GET", "/readyz")).status === 200);
+        assert.equal((await stateOf("bad"))?.state, "enforced");
+      }));
+  });
+});
