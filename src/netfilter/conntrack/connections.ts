@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
+import { formatNetwork, parseAddress, parseNetwork } from "../../domain/network.ts";
+import { findCovering } from "../../domain/network-coverage.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
 import { memo } from "../memo.ts";
@@ -39,6 +40,8 @@ export interface Conntrack {
 const chunkBytes = 64 * 1024;
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
+/** Programs that run at the same time. */
+const commandsAtOnce = 4;
 
 export function createConntrack(options: ConntrackOptions): Conntrack {
   const {
@@ -99,23 +102,30 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     scan,
     scanSockets,
     sever: async (texts) => {
-      const covers = coverage(texts.map(parseNetwork));
-      const open = new Map<string, number>();
+      const covering = findCovering(texts.map(parseNetwork));
+      const coveringOf = memo((source: string) => covering(parseAddress(source)));
+      const concerned = new Set<string>();
+      let ended = 0;
       await scan((source) => {
-        if (covers(source)) open.set(source, (open.get(source) ?? 0) + 1);
+        const text = coveringOf(source);
+        if (text === undefined) return;
+        concerned.add(text);
+        ended += 1;
       });
-      const sources = [...open.keys()];
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
-      for (let from = 0; from < sources.length; from += sourcesPerCommand) {
-        const some = sources.slice(from, from + sourcesPerCommand);
-        await mustRun("ss", ["-K", "-t", "-H", some.map((source) => `dst ${bracketed(source)}`).join(" or ")], [0]);
-        for (const source of some) {
-          // Flows that this host only forwards are none of its business. 1: there was none.
-          const ends = own.filter((address) => address.includes(":") === source.includes(":"));
-          for (const end of ends) await mustRun("conntrack", ["-D", "-s", source, "-r", end], [0, 1]);
-        }
+      for (const some of chunksOf([...concerned], sourcesPerCommand)) {
+        await mustRun("ss", ["-K", "-t", "-H", some.map((text) => `dst ${bracketed(text)}`).join(" or ")], [0]);
       }
-      return [...open.values()].reduce((sum, count) => sum + count, 0);
+      // Flows that this host only forwards are none of its business.
+      const flows = [...concerned].flatMap((text) => {
+        const ends = own.filter((address) => address.includes(":") === text.includes(":"));
+        return ends.map((end) => ["-D", "-s", text, "-r", end]);
+      });
+      // 1: there was none.
+      for (const some of chunksOf(flows, commandsAtOnce)) {
+        await Promise.all(some.map((args) => mustRun("conntrack", args, [0, 1])));
+      }
+      return ended;
     },
   };
 }
@@ -134,16 +144,8 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   }
 }
 
-/** Says whether an address is among some addresses and networks. */
-function coverage(networks: readonly Network[]): (source: string) => boolean {
-  const single = new Set(networks.filter(isSingleAddress).map(formatNetwork));
-  const wide = networks.filter((network) => !isSingleAddress(network));
-  return (source) => {
-    if (single.has(source)) return true;
-    if (wide.length === 0) return false;
-    const address = parseAddress(source);
-    return wide.some((network) => contains(network, address));
-  };
+function chunksOf<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size));
 }
 
 function ownAddresses(): readonly string[] {
@@ -152,6 +154,7 @@ function ownAddresses(): readonly string[] {
   );
 }
 
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
+/** As ss takes it: the last group of an IPv6 address without brackets would be a port, and with brackets it takes no prefix length. */
+function bracketed(text: string): string {
+  return text.includes(":") && !text.includes("/") ? `[${text}]` : text;
 }

@@ -169,10 +169,16 @@ describe("severing", () => {
     ]);
   });
 
-  test("of a network ends those of each source in it", async () => {
+  test("of a network ends those of all its sources with one command for each end", async () => {
     const host = createHost(lines);
-    assert.equal(await host.conntrack.sever(["10.0.0.0/8", "198.51.100.0/24"]), 2);
-    assert.deepEqual(host.calls.slice(1), ["conntrack -D -s 198.51.100.7 -r 192.0.2.1", "conntrack -D -s 10.1.2.3 -r 192.0.2.1"]);
+    assert.equal(await host.conntrack.sever(["10.0.0.0/8", "198.51.100.0/24", "198.51.100.7", "2001:db8::/64"]), 3);
+    assert.deepEqual(host.calls, [
+      "ss -K -t -H dst 2001:db8::/64 or dst 198.51.100.0/24 or dst 10.0.0.0/8",
+      "conntrack -D -s 2001:db8::/64 -r 2001:db8::1",
+      "conntrack -D -s 2001:db8::/64 -r fe80::1",
+      "conntrack -D -s 198.51.100.0/24 -r 192.0.2.1",
+      "conntrack -D -s 10.0.0.0/8 -r 192.0.2.1",
+    ]);
   });
 
   test("of somebody without a connection, or of nobody, starts no program", async () => {
@@ -184,7 +190,7 @@ describe("severing", () => {
   test("of many asks ss about a hundred at a time", async () => {
     const sources = Array.from({ length: 250 }, (_, index) => `198.18.0.${index}`);
     const host = createHost(sources.map((source) => line(source)));
-    assert.equal(await host.conntrack.sever(["198.18.0.0/24"]), 250);
+    assert.equal(await host.conntrack.sever(sources), 250);
     assert.deepEqual(
       host.calls.filter((call) => call.startsWith("ss ")).map((call) => call.split(" or ").length),
       [100, 100, 50],
