@@ -1,17 +1,10 @@
 import type { Inspector } from "../domain/inspection.ts";
 import type { Network } from "../domain/network.ts";
-import {
-  type Clock,
-  type Desired,
-  EnforcementDelayed,
-  type Firewall,
-  type KernelView,
-  type PassReport,
-} from "../domain/ports.ts";
+import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
 import { createBanKeeper } from "./bans/ban-keeper.ts";
-import { type LedgerBan, type LedgerState, standingCauses } from "./bans/ban-ledger.ts";
+import type { LedgerBan, LedgerState } from "./bans/ban-ledger.ts";
 import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import type { ListWrite } from "./bans/timed-entries.ts";
@@ -20,14 +13,12 @@ import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
 import { missingPrograms, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
-import { entriesByAddress } from "./ipset/saved-sets.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
-import { memoryOf } from "./iptables/ruleset.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
 import { createKernelLists } from "./kernel-lists.ts";
-import { createOffenderReader } from "./offenders.ts";
+import { createKernelView } from "./kernel-view.ts";
 import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
@@ -67,7 +58,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   let alone = false;
   /** What the last pass left. */
   let left: Plan | null = null;
-  const offenderReader = createOffenderReader();
   const endsMemory = createEndsMemory();
   const stuckSets = new Set<string>();
   const counts = createCountWatch(backend, clock);
@@ -98,7 +88,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     if (plan.ipset.length > 0) {
       await sets.restore(plan.ipset);
       kernelLists.wrote(plan.ipset);
-      endsMemory.note(plan.ipset, plan.ends);
+      endsMemory.note(plan.ipset, plan.ends, clock.now());
     }
     const changed = families.filter((family) => plan.tables[family].length > 0);
     if (changed.length > 0) counts.written();
@@ -198,27 +188,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     };
   };
 
-  const view = async (): Promise<KernelView> => {
-    const { reading, running } = await keeper.look();
-    const policies = keeper.policies();
-    const policyBans = running.map((ban) => ({ ...ban, policies: standingCauses(ban, policies), enforced: ban.present }));
-    const held = families.map((family) => {
-      const name = operatorName(family);
-      const set = reading.sets?.get(name);
-      return { list: new Set(lists.read(name)?.map((entry) => entry.address)), set: set && entriesByAddress(set) };
-    });
-    // What is protected is let in before anybody looks at the bans.
-    const operatorBans = {
-      has: (address: string) =>
-        held.some(({ list, set }) => list.has(address) || set?.has(address)) && !keeper.isProtected(address),
-    };
-    const offenders = (name: string) => {
-      const policy = policies.find((one) => one.name === name);
-      return policy === undefined ? [] : offenderReader.read(reading, name, policyBans, memoryOf(policy));
-    };
-    return { operatorBans, policyBans, offenders };
-  };
-
   const inspector: Inspector = {
     facts: async () => {
       const reading = await kernelLists.read(false);
@@ -275,6 +244,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         endsMemory.note(
           ipset,
           plans.flatMap((plan) => plan.ends),
+          clock.now(),
         );
       }
       const recent = plans.flatMap((plan) => plan.recent);
@@ -283,7 +253,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       return { writes, found: removals.found, ...afterwards(state) };
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
-    view,
+    view: createKernelView({ lists, keeper }),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
       const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);

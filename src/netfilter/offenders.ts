@@ -71,8 +71,17 @@ export function createOffenderReader(): OffenderReader {
     return new Map(now);
   };
 
+  /** What was remembered of policies and sets that are gone. */
+  const forgetGone = ({ lists, sets }: Reading): void => {
+    const names = [...lists.names(), ...(sets?.keys() ?? [])];
+    const policies = new Set(names.map((name) => parseOffenderName(name)?.policy));
+    for (const policy of lasting.keys()) if (!policies.has(policy)) lasting.delete(policy);
+    for (const name of estimates.keys()) if (sets?.has(name) !== true) estimates.delete(name);
+  };
+
   return {
     read: (reading, policy, bans, memory) => {
+      forgetGone(reading);
       const own = bans.filter((ban) => ban.policies.includes(policy));
       const [lastAttempt, bannedUntil] = [new Map<string, number>(), new Map<string, number>()];
       for (const { address, expiresAt, lastSeenAt } of own) {

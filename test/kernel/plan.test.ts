@@ -22,7 +22,7 @@ import { type Random, seededRandom } from "../support/random.ts";
 import { createScene, type Scene } from "../support/scene.ts";
 import { createRecorders, type Lists, listReader, plannedWrites, type Recorders, sameLines, writesBetween } from "./sent.ts";
 
-const changes = 200;
+const changes = 250;
 /** After so many changes, packets make the kernel ban by itself. */
 const offenceEvery = 50;
 const ports = { one: [7200], two: [7201, 7202], three: [7203] } as const;
