@@ -43,6 +43,8 @@ export interface Reconciler extends Enforcer {
   repairs(): { readonly count: number; readonly latest: readonly Repair[] };
   /** When the last pass that left the kernel in step ended, in milliseconds since the epoch; null before the first. */
   lastPassAt(): number | null;
+  /** When the last pass ended, whatever came of it, or else the start, in `Clock.monotonic` milliseconds. */
+  movedAt(): number;
 }
 
 /** Runs one pass at a time over store and kernel: on request, at ends of bans, after failures, when the kernel changed, and at a bounded interval. */
@@ -57,6 +59,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   let cancelGlance: () => void = () => undefined;
   let failure: string | null = "the first pass over the kernel's rules has not ended yet";
   let lastPassAt: number | null = null;
+  let movedAt = clock.monotonic();
   let failures = 0;
   let unrecorded = 0;
   let carried: ReadonlySet<string> = new Set();
@@ -135,6 +138,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     next = emptyRequest();
     running = perform(request).finally(() => {
       running = null;
+      movedAt = clock.monotonic();
       schedule();
     });
   };
@@ -192,6 +196,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     inStep: () => failure === null,
     repairs: () => ({ count: repairs.count(), latest: repairs.latest() }),
     lastPassAt: () => lastPassAt,
+    movedAt: () => movedAt,
     enforcementOf: (policy) => status.of(policy, failure),
     settle: (scope) =>
       new Promise((resolve, reject) => {
