@@ -24,7 +24,7 @@ import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts"
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
-import { assertNetAdmin, PrivilegeError } from "./netfilter/prerequisites.ts";
+import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
 import { createServiceManager, type Supervision } from "./service-manager.ts";
@@ -106,7 +106,7 @@ export async function purge(config: Config): Promise<readonly string[]> {
 
 async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
   try {
-    assertNetAdmin();
+    assertCapabilities();
     const { backend, version } = await detectBackend(config.backend, runCommand);
     log.info({ backend, version }, "iptables");
     const { protect: protectedNetworks } = config;
