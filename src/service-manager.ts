@@ -15,7 +15,10 @@ export interface Progress {
 }
 
 /** Runs a program; never rejects. */
-type Run = (file: string, args: readonly string[]) => Promise<{ readonly exitCode: number | null; readonly failure?: string }>;
+type Run = (
+  file: string,
+  args: readonly string[],
+) => Promise<{ readonly exitCode: number | null; readonly stderr: string; readonly failure?: string }>;
 
 export interface ServiceManagerOptions {
   /** null: nobody is told anything. */
@@ -64,11 +67,11 @@ export function createServiceManager({ supervision, run, clock, progress, log }:
   const say = (...assignments: readonly string[]): Promise<void> => {
     if (supervision === null) return saying;
     saying = saying.then(async () => {
-      const { exitCode, failure } = await run("systemd-notify", assignments);
+      const { exitCode, stderr, failure } = await run("systemd-notify", assignments);
       if (exitCode === 0 || refused) return;
       refused = true;
       log.warn(
-        { program: "systemd-notify", reason: failure ?? `exit code ${exitCode}` },
+        { program: "systemd-notify", reason: failure ?? `exit code ${exitCode}: ${stderr.trim()}` },
         "systemd could not be told how this service is; the program is part of the package systemd",
       );
     });

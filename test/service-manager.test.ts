@@ -12,7 +12,10 @@ function createScene(supervision: Supervision | null = { watchdog: 30_000 }) {
   const warnings: object[] = [];
   let movedAt = 0;
   let failure: string | null = null;
-  let answer: { readonly exitCode: number | null; readonly failure?: string } = { exitCode: 0 };
+  let answer: { readonly exitCode: number | null; readonly stderr: string; readonly failure?: string } = {
+    exitCode: 0,
+    stderr: "",
+  };
   const manager = createServiceManager({
     supervision,
     clock,
@@ -87,12 +90,18 @@ describe("where a service manager waits for a word", () => {
     assert.deepEqual(messages, [["READY=1", inStep], [inStep], [inStep]]);
   });
 
-  test("a systemd-notify that is missing is said once in the log", async () => {
-    const { manager, warnings, refuse, pass } = createScene();
-    refuse({ exitCode: null, failure: "not-found" });
-    manager.ready();
-    await pass(60);
-    assert.deepEqual(warnings, [{ program: "systemd-notify", reason: "not-found" }]);
+  test("a systemd-notify that is missing or fails is said once in the log", async () => {
+    const cases = {
+      "not-found": { exitCode: null, stderr: "", failure: "not-found" },
+      "exit code 1: Connection refused": { exitCode: 1, stderr: "Connection refused\n" },
+    };
+    for (const [reason, result] of Object.entries(cases)) {
+      const { manager, warnings, refuse, pass } = createScene();
+      refuse(result);
+      manager.ready();
+      await pass(60);
+      assert.deepEqual(warnings, [{ program: "systemd-notify", reason }]);
+    }
   });
 });
 
