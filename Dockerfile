@@ -1,5 +1,6 @@
-# docker run --network host --cap-add NET_ADMIN -v connlimitd:/var/lib/connlimitd connlimitd
-# The rules belong to the network namespace, so without the host's network it protects nothing but its own container.
+# docker run --network host --read-only --tmpfs /run --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW \
+#   --security-opt no-new-privileges -v connlimitd-state:/var/lib/connlimitd connlimitd
+# The README says what each of these is for. The rules belong to the network namespace, so without the host's network it protects nothing but its own container.
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app

@@ -6,7 +6,7 @@ set -eu
 
 # Pairs of program:package. The Dockerfile installs the runtime ones too.
 runtime_programs="iptables:iptables ipset:ipset conntrack:conntrack ss:iproute2"
-development_programs="sysctl:procps unshare:util-linux"
+development_programs="sysctl:procps unshare:util-linux systemd-analyze:systemd"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -24,9 +24,10 @@ import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts"
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
-import { assertNetAdmin, PrivilegeError } from "./netfilter/prerequisites.ts";
+import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
+import { createServiceManager, type Supervision } from "./service-manager.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
 import { openStore } from "./store/store.ts";
 import { StoreOpenError } from "./store/store-error.ts";
@@ -57,9 +58,10 @@ export interface Service {
 
 /**
  * Puts the layers together and starts them: the store, a first pass over the kernel, the listeners.
+ * @param supervision null where no service manager waits for a word
  * @throws {StartError}
  */
-export async function startService(config: Config): Promise<Service> {
+export async function startService(config: Config, supervision: Supervision | null): Promise<Service> {
   const log = pino({ level: config.logLevel });
   const firewall = await openFirewall(config, log);
   const unlock = await lock();
@@ -68,14 +70,17 @@ export async function startService(config: Config): Promise<Service> {
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
   const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
   const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
+  const manager = createServiceManager({ supervision, run: runCommand, clock: systemClock, progress: reconciler, log });
   await reconciler.start();
   deadlines.start();
   const stop = async (): Promise<void> => {
+    const said = manager.stopping();
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
     await deadlines.stop();
     await reconciler.stop();
     store.close();
     await unlock();
+    await said;
   };
   try {
     for (const { app, listener } of servers) await listenOn(app, listener);
@@ -83,6 +88,7 @@ export async function startService(config: Config): Promise<Service> {
     await stop();
     throw error;
   }
+  manager.ready();
   return { stop };
 }
 
@@ -100,7 +106,7 @@ export async function purge(config: Config): Promise<readonly string[]> {
 
 async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
   try {
-    assertNetAdmin();
+    assertCapabilities();
     const { backend, version } = await detectBackend(config.backend, runCommand);
     log.info({ backend, version }, "iptables");
     const { protect: protectedNetworks } = config;

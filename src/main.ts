@@ -1,5 +1,6 @@
 import { StartError, startService } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
+import { supervisionOf } from "./service-manager.ts";
 
 const wrongSetting = 78;
 
@@ -13,7 +14,7 @@ function endWith(error: unknown): never {
 
 async function main(): Promise<void> {
   loadDotEnv();
-  const service = await startService(loadConfig(process.env));
+  const service = await startService(loadConfig(process.env), supervisionOf(process.env, process.pid));
   let stopping = false;
   // The listeners stay: without any, a program that is being run at that moment would hand its signal on and end this process.
   const stop = (): void => {

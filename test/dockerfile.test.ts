@@ -73,6 +73,21 @@ test("the state directory is a volume and the health check asks the default list
   assert.match(all(/^HEALTHCHECK .*CMD (.*)$/).join(), new RegExp(`'http://${listener.host}:${listener.port}/readyz'`));
 });
 
+test("it is run with a read-only root, the two capabilities and the host's network, and can write where it has to", () => {
+  const [, command = ""] = /^(docker run (?:.*\\\n)*.*)$/m.exec(readText("README.md")) ?? [];
+  const options = command.replaceAll(/\\\n\s*/g, "").replace("docker run -d --name connlimitd --restart always ", "");
+  assert.equal(
+    options,
+    "--network host --read-only --tmpfs /run --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_RAW " +
+      `--security-opt no-new-privileges -v connlimitd-state:${loadConfig({}).stateDirectory} connlimitd`,
+  );
+  const comment =
+    readText("Dockerfile")
+      .split("FROM")[0]
+      ?.replaceAll(/ \\\n#\s+/g, " ") ?? "";
+  assert.ok(comment.includes(`# docker run ${options}\n`), comment);
+});
+
 test("the health check passes on 200 and fails on 503 and on a refused connection", async () => {
   let status = 200;
   const asked: (string | undefined)[] = [];

@@ -43,6 +43,8 @@ export interface Reconciler extends Enforcer {
   repairs(): { readonly count: number; readonly latest: readonly Repair[] };
   /** When the last pass that left the kernel in step ended, in milliseconds since the epoch; null before the first. */
   lastPassAt(): number | null;
+  /** When the last pass ended, whatever came of it, or else the start, in `Clock.monotonic` milliseconds. */
+  movedAt(): number;
 }
 
 /** Runs one pass at a time over store and kernel: on request, at ends of bans, after failures, when the kernel changed, and at a bounded interval. */
@@ -59,6 +61,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   /** Policies that the kernel refuses, each with its message; it holds all others. */
   let refused: ReadonlyMap<string, string> = new Map();
   let lastPassAt: number | null = null;
+  let movedAt = clock.monotonic();
   let failures = 0;
   let unrecorded = 0;
   let carried: ReadonlySet<string> = new Set();
@@ -156,6 +159,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     next = emptyRequest();
     running = perform(request).finally(() => {
       running = null;
+      movedAt = clock.monotonic();
       schedule();
     });
   };
@@ -213,6 +217,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     inStep: () => unfinished() === null,
     repairs: () => ({ count: repairs.count(), latest: repairs.latest() }),
     lastPassAt: () => lastPassAt,
+    movedAt: () => movedAt,
     enforcementOf: (policy) => status.of(policy, failure ?? refused.get(policy.name) ?? null),
     settle: (scope) =>
       new Promise((resolve, reject) => {

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 
-/** The bit of CAP_NET_ADMIN in a capability mask (linux/capability.h). */
-const netAdminBit = 12n;
+/**
+ * What it takes to change netfilter, with the bits of a capability mask (linux/capability.h). The legacy iptables, and the match `set` on both
+ * backends, speak with the kernel over a raw socket.
+ */
+const needed = [
+  { name: "NET_ADMIN", bit: 12n },
+  { name: "NET_RAW", bit: 13n },
+] as const;
 
 /** This process may not change netfilter. The message says how to get the privilege. */
 export class PrivilegeError extends Error {
@@ -10,12 +16,14 @@ export class PrivilegeError extends Error {
 
 /**
  * @param statusFile `/proc/self/status`, or a stand-in for it
- * @throws {PrivilegeError} without CAP_NET_ADMIN in the effective set
+ * @throws {PrivilegeError} without CAP_NET_ADMIN or CAP_NET_RAW in the effective set
  */
-export function assertNetAdmin(statusFile = "/proc/self/status"): void {
-  const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync(statusFile, "utf8")) ?? [];
-  if (mask !== undefined && ((BigInt(`0x${mask}`) >> netAdminBit) & 1n) === 1n) return;
+export function assertCapabilities(statusFile = "/proc/self/status"): void {
+  const [, mask = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync(statusFile, "utf8")) ?? [];
+  const missing = needed.filter(({ bit }) => ((BigInt(`0x${mask}`) >> bit) & 1n) === 0n).map(({ name }) => `CAP_${name}`);
+  if (missing.length === 0) return;
+  const [forSystemd, forDocker] = [needed.map(({ name }) => `CAP_${name}`), needed.map(({ name }) => `--cap-add ${name}`)];
   throw new PrivilegeError(
-    "the privilege CAP_NET_ADMIN is missing: run as root, or with AmbientCapabilities=CAP_NET_ADMIN, or docker run --cap-add NET_ADMIN",
+    `the privilege ${missing.join(" and ")} is missing: run as root, or with CapabilityBoundingSet=${forSystemd.join(" ")}, or docker run ${forDocker.join(" ")}`,
   );
 }

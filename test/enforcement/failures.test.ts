@@ -214,3 +214,18 @@ describe("rules that the kernel refuses", () => {
     assert.equal(scene.reconciler.failure(), refusal.message);
   });
 });
+
+test("passes that fail move the reconciler as others do; one that does not end stops it", async () => {
+  const scene = await createFailing();
+  const begin = scene.reconciler.movedAt();
+  await scene.pass(10_000);
+  const failing = scene.reconciler.movedAt();
+  assert.ok(failing - begin > 7000, `${failing - begin}`);
+  const end = scene.firewall.hold();
+  await scene.pass(10_000);
+  const held = scene.reconciler.movedAt();
+  assert.ok(held - failing < 3000, `${held - failing}`);
+  end();
+  await scene.turns();
+  assert.ok(scene.reconciler.movedAt() - held >= 7000);
+});

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { assertNetAdmin, PrivilegeError } from "../../src/netfilter/prerequisites.ts";
+import { assertCapabilities, PrivilegeError } from "../../src/netfilter/prerequisites.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "connlimitd-status-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -19,17 +19,23 @@ function statusFile(effective: string): string {
 }
 
 describe("a process may change netfilter", () => {
-  test("with all capabilities, or with CAP_NET_ADMIN alone", () => {
-    for (const mask of ["000001ffffffffff", "0000000000001000"])
-      assert.doesNotThrow(() => assertNetAdmin(statusFile(`CapEff:\t${mask}\n`)));
+  test("with all capabilities, or with CAP_NET_ADMIN and CAP_NET_RAW alone", () => {
+    for (const mask of ["000001ffffffffff", "0000000000003000"])
+      assert.doesNotThrow(() => assertCapabilities(statusFile(`CapEff:\t${mask}\n`)));
   });
 
-  test("and not without it, whatever it is permitted to take up; the message says how to get it", () => {
-    for (const effective of ["CapEff:\t0000000000000000\n", "CapEff:\t000001ffffffefff\n", ""]) {
-      assert.throws(
-        () => assertNetAdmin(statusFile(effective)),
-        (error: Error) => error instanceof PrivilegeError && /CAP_NET_ADMIN is missing: run as root/.test(error.message),
-      );
+  test("and not without them, whatever it is permitted to take up; the message names what is missing and how to get it", () => {
+    const cases = {
+      "CapEff:\t000001ffffffefff\n": "CAP_NET_ADMIN",
+      "CapEff:\t0000000000001000\n": "CAP_NET_RAW",
+      "CapEff:\t0000000000000000\n": "CAP_NET_ADMIN and CAP_NET_RAW",
+      "": "CAP_NET_ADMIN and CAP_NET_RAW",
+    };
+    for (const [effective, missing] of Object.entries(cases)) {
+      assert.throws(() => assertCapabilities(statusFile(effective)), {
+        name: PrivilegeError.name,
+        message: `the privilege ${missing} is missing: run as root, or with CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW, or docker run --cap-add NET_ADMIN --cap-add NET_RAW`,
+      });
     }
   });
 });

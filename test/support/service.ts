@@ -24,6 +24,8 @@ export interface ServiceOptions {
   /** A TCP listener beside the unix socket, such as `127.0.0.1:7306` in the host's namespace. */
   readonly tcpListener?: string;
   readonly readyTimeout?: number;
+  /** A program and its arguments that runs the service in the bounds of its unit; it is given the service's own directory and command line. */
+  readonly within?: readonly string[];
 }
 
 /** An answer; `body` is parsed where it is JSON, text otherwise, `undefined` where there is none. */
@@ -46,6 +48,8 @@ export interface Service {
   restart(): Promise<void>;
   /** `npm run purge`'s program with the same environment. */
   purge(): Promise<CommandResult>;
+  /** Of the process that was started last. */
+  pid(): number;
   /** All it has written to stdout and stderr. */
   logs(): string;
   /** Kills it and removes its files. */
@@ -69,10 +73,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...options.env,
   };
   let output = "";
-  let running: { readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void } | undefined;
+  let running:
+    | { readonly pid: number; readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void }
+    | undefined;
 
   const launch = async (): Promise<void> => {
-    const child = network.spawn("host", process.execPath, [join(root, "src/main.ts")], {
+    const command = [process.execPath, join(root, "src/main.ts")];
+    const [program = "", ...args] = options.within ? [...options.within, directory.path, ...command] : command;
+    const child = network.spawn("host", program, args, {
       cwd: directory.path,
       env: settings,
       stdio: ["ignore", "pipe", "pipe"],
@@ -84,7 +92,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         resolve(code ?? -1);
       });
     });
-    running = { ended, over: () => child.exitCode !== null || child.signalCode !== null, signal: (name) => child.kill(name) };
+    running = {
+      pid: child.pid ?? 0,
+      ended,
+      over: () => child.exitCode !== null || child.signalCode !== null,
+      signal: (name) => child.kill(name),
+    };
     await eventually("the service answers /readyz with 200", readyOrOver, { within: readyTimeout });
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
@@ -128,6 +141,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
       return network.tryExec("host", "env", ["-i", ...assignments, process.execPath, join(root, "src/purge.ts")]);
     },
+    pid: () => running?.pid ?? 0,
     logs: () => output,
     dispose,
     [Symbol.asyncDispose]: dispose,
