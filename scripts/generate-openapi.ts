@@ -19,6 +19,7 @@ export async function renderOpenapi(): Promise<string> {
     bans: { list: absent, get: absent, ...banWrites, foresee: banWrites },
     confirmations: { list: absent, confirm: absent, revert: absent, nextDeadline: absent, revertDue: absent },
     look: { check: absent, connections: absent, status: absent },
+    tokens: { list: absent, create: absent, remove: absent, foresee: { create: absent, remove: absent }, identify: absent },
     enforcer: { settle: absent, enforcementOf: absent, inStep: absent, failure: absent },
     inspector: { facts: absent, recentLists: absent, recentList: absent },
     enforcement: { repairs: absent, lastPassAt: absent },

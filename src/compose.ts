@@ -5,7 +5,7 @@ import { createSecureContext } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
-import { createAdminAccess } from "./api/access/access.ts";
+import { createAccess } from "./api/access/access.ts";
 import type { ListenerTls } from "./api/http-server.ts";
 import { listen } from "./api/listen.ts";
 import { createServer } from "./api/server.ts";
@@ -16,6 +16,7 @@ import { createLookService } from "./domain/look-service.ts";
 import { createPolicyService } from "./domain/policy-service.ts";
 import type { Store } from "./domain/ports.ts";
 import type { ConfirmationService } from "./domain/services.ts";
+import { createTokenService } from "./domain/token-service.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
 import { runCommand } from "./netfilter/command/run.ts";
@@ -141,6 +142,7 @@ function createServers(
   const policies = createPolicyService(shared);
   const bans = createBanService(shared);
   const look = createLookService(shared);
+  const tokens = createTokenService(shared);
   const tls = config.tls === null ? undefined : readTls(config.tls);
   if (tls) assertUsable(tls);
   return config.listeners.map((listener) => ({
@@ -154,7 +156,8 @@ function createServers(
       enforcement: enforcer,
       confirmations: layers.confirmations,
       enforcer,
-      access: createAdminAccess(adminToken),
+      tokens,
+      access: createAccess(adminToken, tokens),
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
         const reason = enforcer.failure();

@@ -3,7 +3,9 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import type { Inspector } from "../domain/inspection.ts";
 import type { Enforcer } from "../domain/ports.ts";
 import type { BanService, ConfirmationService, LookService, PolicyService } from "../domain/services.ts";
+import type { TokenService } from "../domain/token-service.ts";
 import { type Access, admit, guardAccess, type Transport } from "./access/access.ts";
+import { declareScopes } from "./access/scopes.ts";
 import { batchRoute } from "./bans/batch-route.ts";
 import { banRoutes } from "./bans/routes.ts";
 import { checkRoutes } from "./check/routes.ts";
@@ -27,6 +29,7 @@ import "./requests/route-config.ts";
 import { convertQueryValues, refuseAmbiguity } from "./requests/strictness.ts";
 import type { PassHistory } from "./status/representation.ts";
 import { statusRoutes } from "./status/routes.ts";
+import { tokenRoutes } from "./tokens/routes.ts";
 
 export interface ServerOptions {
   /** What it will listen on: `unix` makes every caller the actor `socket`, an administrator, `tcp` asks for a token. */
@@ -35,6 +38,7 @@ export interface ServerOptions {
   readonly bans: BanService;
   readonly confirmations: ConfirmationService;
   readonly look: LookService;
+  readonly tokens: TokenService;
   readonly enforcer: Enforcer;
   readonly inspector: Inspector;
   /** What came of the passes, for the status. */
@@ -79,6 +83,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setSerializerCompiler(() => JSON.stringify);
 
   const routes = noteRoutes(app);
+  declareScopes(app);
   closeConnectionsWhenStopping(app);
   setCommonHeaders(app);
   guardAccess(app, door, access);
@@ -97,6 +102,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.register(connectionRoutes, { look, cursors });
   app.register(statusRoutes, { look, inspector, enforcement, version });
   app.register(recentRoutes, { inspector, cursors });
+  app.register(tokenRoutes, { tokens: options.tokens, cursors });
   app.register(healthRoutes, { readiness });
   app.register(problemRoutes);
   app.register(openapiRoutes);

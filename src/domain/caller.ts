@@ -1,6 +1,6 @@
 /** Who asks for a write. */
 export interface Caller {
-  /** A token's name, or `socket`. */
+  /** A token's name, `admin` for the one in the file, or `socket`. */
   readonly actor: string;
   /** Canonical, without a zone; `null` over a unix socket. */
   readonly address: string | null;

@@ -249,7 +249,7 @@ function removal(name: string, conditions: Preconditions, terms: PolicyWriteTerm
   });
 }
 
-/** @throws {DomainError} `forbidden`, `invalid-input` */
+/** @throws {DomainError} `insufficient-scope`, `invalid-input` */
 function askedOf(name: string, terms: PolicyWriteTerms, specFrom: PolicyAsked["specFrom"]): PolicyAsked {
   assertMayOverride(terms);
   validateConfirmWithin(terms.confirmWithin);

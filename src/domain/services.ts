@@ -44,7 +44,7 @@ export interface PolicyForesight {
 export type PolicyEdit = (current: PolicySpec) => PolicySpec;
 
 /**
- * Every write: @throws {DomainError} `unconfirmed` while an earlier change of the policy waits for its confirmation, `forbidden` for
+ * Every write: @throws {DomainError} `unconfirmed` while an earlier change of the policy waits for its confirmation, `insufficient-scope` for
  * `allowLockout` without `admin`.
  */
 export interface PolicyService {
@@ -171,7 +171,7 @@ export interface BanPage {
 
 /**
  * While the kernel can't be read, bans that it made are those that were seen last, and none is `enforced`.
- * Every write: @throws {DomainError} `forbidden` for `allowLockout` without `admin`
+ * Every write: @throws {DomainError} `insufficient-scope` for `allowLockout` without `admin`
  */
 export interface BanService {
   /** Sorted by address (`compareNetworks`); all of them, or a page, which costs far less where there are many. @throws {DomainError} `invalid-input` */

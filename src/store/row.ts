@@ -21,6 +21,13 @@ export function integerOrNullOf(row: Row, column: string): number | null {
   return row[column] === null ? null : integerOf(row, column);
 }
 
+/** A SHA-256 in hexadecimal. */
+export function digestOf(row: Row, column: string): string {
+  const value = textOf(row, column);
+  if (!/^[0-9a-f]{64}$/.test(value)) throw unreadable(column);
+  return value;
+}
+
 export function choiceOf<const Choice extends string>(row: Row, column: string, choices: readonly Choice[]): Choice {
   const value = row[column];
   const found = choices.find((choice) => choice === value);

@@ -11,6 +11,7 @@ import { kernelBansTable } from "./tables/kernel-bans-table.ts";
 import { liftsTable } from "./tables/lifts-table.ts";
 import { operatorBansTable } from "./tables/operator-bans-table.ts";
 import { policiesTable } from "./tables/policies-table.ts";
+import { tokensTable } from "./tables/tokens-table.ts";
 import { together } from "./transactional.ts";
 
 /**
@@ -36,12 +37,13 @@ function createStore(database: DatabaseSync): Store {
     lifts: openTable(database, liftsTable),
     graces: openTable(database, gracesTable),
     confirmations: openTable(database, confirmationsTable),
+    tokens: openTable(database, tokensTable),
   };
   const revision = openRevision(database);
 
   function readsOf(look: Look, revisionNow: () => number): DesiredState {
     const [policies, operatorBans] = [look(tables.policies), look(tables.operatorBans)];
-    const [graces, confirmations] = [look(tables.graces), look(tables.confirmations)];
+    const [graces, confirmations, tokens] = [look(tables.graces), look(tables.confirmations), look(tables.tokens)];
     return {
       revision: revisionNow,
       policy: policies.get,
@@ -54,12 +56,14 @@ function createStore(database: DatabaseSync): Store {
       graces: graces.values,
       confirmation: confirmations.get,
       confirmations: confirmations.values,
+      token: tokens.get,
+      tokens: tokens.values,
     };
   }
 
   /** @param mayChange throws where it is too late for a change */
   function changeOf(mayChange: () => void): StateChange {
-    const { policies, operatorBans, kernelBans, lifts, graces, confirmations } = tables;
+    const { policies, operatorBans, kernelBans, lifts, graces, confirmations, tokens } = tables;
 
     function put<Entry>(table: OpenTable<Entry>): (entry: Entry) => void {
       return (entry) => {
@@ -92,6 +96,8 @@ function createStore(database: DatabaseSync): Store {
       deleteGrace: remove(graces),
       putConfirmation: put(confirmations),
       deleteConfirmation: remove(confirmations),
+      putToken: put(tokens),
+      deleteToken: remove(tokens),
     };
   }
 

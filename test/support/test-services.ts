@@ -7,6 +7,7 @@ import { createLookService } from "../../src/domain/look-service.ts";
 import { parseNetwork } from "../../src/domain/network.ts";
 import { createPolicyService } from "../../src/domain/policy-service.ts";
 import type { BanRequest } from "../../src/domain/services.ts";
+import { createTokenService } from "../../src/domain/token-service.ts";
 import { createFakeConnections } from "./fake-connections.ts";
 import { createFakeEnforcer, createFakeFirewall } from "./fake-firewall.ts";
 import { createFakeSurroundings } from "./fake-surroundings.ts";
@@ -35,6 +36,7 @@ export function createTestServices(t: TestContext, { stateDirectory }: { readonl
     bans: createBanService(options),
     confirmations: createConfirmationService(options),
     look: createLookService(options),
+    tokens: createTokenService(options),
     /** A ban of a minute, as the kernel makes it because of `policies`. */
     kernelBan(address: string, ...policies: readonly string[]): KernelBan {
       return { home: "cld4-test", address, policies, since: clock.now(), expiresAt: clock.now() + 60_000 };

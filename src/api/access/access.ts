@@ -2,7 +2,10 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Caller } from "../../domain/caller.ts";
 import { formatNetwork, parseAddress } from "../../domain/network.ts";
+import { allows, type Scope } from "../../domain/scope.ts";
+import type { TokenService } from "../../domain/token-service.ts";
 import { ApiProblem } from "../problems/problem.ts";
+import { assertScope } from "./scopes.ts";
 
 /** Which kind of listener a server stands behind: who can open a unix socket needs no token. */
 export type Transport = "tcp" | "unix";
@@ -14,17 +17,20 @@ export interface Door {
   readonly hosts: ReadonlySet<string> | null;
 }
 
-/** Who somebody is, wherever they call from. */
-export type Identity = Omit<Caller, "address">;
+/** Who somebody is, wherever they call from, and what they may do. */
+export interface Identity extends Pick<Caller, "actor"> {
+  readonly scopes: readonly Scope[];
+}
 
 /** Who may. */
 export interface Access {
-  /** Whose token this is; `undefined` for any other text. Takes the same time for every text of one length. */
-  verifyToken(token: string): Identity | undefined;
+  /** Whose token this is; `expired` for one whose time is over, `undefined` for any other text. Its time tells nothing about any token. */
+  verifyToken(token: string): Identity | "expired" | undefined;
 }
 
-const nobody: Identity = { actor: "", admin: false };
-const whoeverOpensTheSocket: Identity = { actor: "socket", admin: true };
+const nobody: Identity = { actor: "", scopes: [] };
+const whoeverOpensTheSocket: Identity = { actor: "socket", scopes: ["admin"] };
+const admin: Identity = { actor: "admin", scopes: ["admin"] };
 
 /** What is judged of a request, before anything else of it is looked at. */
 export interface Visit {
@@ -38,7 +44,21 @@ export interface Visit {
 /** Access for the one token that is made at the first start: its actor is `admin`. */
 export function createAdminAccess(adminToken: string): Access {
   const expected = digest(adminToken);
-  return { verifyToken: (token) => (timingSafeEqual(digest(token), expected) ? { actor: "admin", admin: true } : undefined) };
+  return { verifyToken: (token) => (timingSafeEqual(digest(token), expected) ? admin : undefined) };
+}
+
+/** The same, and for the tokens that were made over the API: their names are the actors. */
+export function createAccess(adminToken: string, tokens: Pick<TokenService, "identify">): Access {
+  const adminAccess = createAdminAccess(adminToken);
+  return {
+    verifyToken(text) {
+      const known = adminAccess.verifyToken(text);
+      if (known !== undefined) return known;
+      const token = tokens.identify(text);
+      if (token === undefined || token === "expired") return token;
+      return { actor: token.name, scopes: token.scopes };
+    },
+  };
 }
 
 /**
@@ -58,17 +78,28 @@ export function admit(visit: Visit, { transport, hosts }: Door, access: Access):
   if (token === undefined) throw unauthorized("A bearer token is needed: Authorization: Bearer <token>.", "Bearer");
   const identity = access.verifyToken(token);
   if (identity === undefined) throw unauthorized("The token is not known.", 'Bearer error="invalid_token"');
+  if (identity === "expired") throw unauthorized("The token has expired; a new one is needed.", 'Bearer error="invalid_token"');
   return identity;
 }
 
-/** Asks `admit` about every request, before its body is read and before 404, 405 and validation. */
+/** Asks `admit` about every request, and for the scope of its route, before its body is read and before 404, 405 and validation. */
 export function guardAccess(app: FastifyInstance, door: Door, access: Access): void {
-  app.decorateRequest("caller");
-  app.addHook("onRequest", async (request) => {
+  const identify = (request: FastifyRequest): Identity => {
     const { method, headers, routeOptions } = request;
     const visit = { method, headers, route: routeOptions.url, isPublic: routeOptions.config.isPublic === true };
     const identity = admit(visit, door, access);
-    request.caller = { ...identity, address: door.transport === "unix" ? null : peerAddress(request) };
+    assertScope(identity.scopes, request);
+    return identity;
+  };
+  app.decorateRequest("caller");
+  app.addHook("onRequest", async (request) => {
+    const { actor, scopes } = identify(request);
+    const address = door.transport === "unix" ? null : peerAddress(request);
+    request.caller = { actor, address, admin: allows(scopes, "admin") };
+  });
+  app.addHook("preValidation", async (request) => {
+    // A body can take its time, and the token may have been revoked, or have expired, meanwhile.
+    if (request.body !== undefined) identify(request);
   });
 }
 

@@ -94,12 +94,13 @@ const commonProblems = [
   "internal",
 ] as const satisfies readonly ProblemSlug[];
 
-/** The problems of a route that reads a body. */
+/** The problems of a route that reads a body, hence of a write. */
 export const bodyProblems = [
   "invalid-input",
   "malformed-json",
   "payload-too-large",
   "unsupported-media-type",
+  "insufficient-scope",
 ] as const satisfies readonly ProblemSlug[];
 
 /** The problem answers of a route by status, with an example for each type: the common ones and these. */
