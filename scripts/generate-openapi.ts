@@ -24,6 +24,7 @@ export async function renderOpenapi(): Promise<string> {
     inspector: { facts: absent, recentLists: absent, recentList: absent },
     enforcement: { repairs: absent, lastPassAt: absent },
     access: { verifyToken: absent },
+    attempts: { note: absent },
     readiness: absent,
     cursorSecret: "none",
     version: manifest.version,

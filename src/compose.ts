@@ -6,6 +6,7 @@ import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import { createAccess } from "./api/access/access.ts";
+import { createFailedAttempts } from "./api/access/failed-attempts.ts";
 import type { ListenerTls } from "./api/http-server.ts";
 import { listen } from "./api/listen.ts";
 import { createServer } from "./api/server.ts";
@@ -143,6 +144,8 @@ function createServers(
   const bans = createBanService(shared);
   const look = createLookService(shared);
   const tokens = createTokenService(shared);
+  const access = createAccess(adminToken, tokens);
+  const attempts = createFailedAttempts(systemClock);
   const tls = config.tls === null ? undefined : readTls(config.tls);
   if (tls) assertUsable(tls);
   return config.listeners.map((listener) => ({
@@ -157,7 +160,8 @@ function createServers(
       confirmations: layers.confirmations,
       enforcer,
       tokens,
-      access: createAccess(adminToken, tokens),
+      access,
+      attempts,
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
         const reason = enforcer.failure();

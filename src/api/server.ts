@@ -4,7 +4,8 @@ import type { Inspector } from "../domain/inspection.ts";
 import type { Enforcer } from "../domain/ports.ts";
 import type { BanService, ConfirmationService, LookService, PolicyService } from "../domain/services.ts";
 import type { TokenService } from "../domain/token-service.ts";
-import { type Access, admit, guardAccess, type Transport } from "./access/access.ts";
+import { type Access, createGate, guardAccess, type Transport } from "./access/access.ts";
+import type { FailedAttempts } from "./access/failed-attempts.ts";
 import { declareScopes } from "./access/scopes.ts";
 import { batchRoute } from "./bans/batch-route.ts";
 import { banRoutes } from "./bans/routes.ts";
@@ -44,6 +45,8 @@ export interface ServerOptions {
   /** What came of the passes, for the status. */
   readonly enforcement: PassHistory;
   readonly access: Access;
+  /** Of all listeners together. */
+  readonly attempts: FailedAttempts;
   /** What the `Host` of a request may be, without the port; null, the default, for anything, as over a unix socket, which no web page can reach. */
   readonly hosts?: ReadonlySet<string> | null;
   readonly readiness: () => Readiness;
@@ -61,9 +64,10 @@ const bodyLimit = 65_536;
 
 /** Makes the HTTP server of one listener; `listen` and `close` are the caller's. Several share the same services. */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement, access } = options;
+  const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement } = options;
   const { readiness, version, logger, tls } = options;
   const door = { transport, hosts: options.hosts ?? null };
+  const gate = createGate({ door, access: options.access, attempts: options.attempts });
   const cursors = createCursors(options.cursorSecret);
   const app = Fastify({
     serverFactory: (handler) => createHttpServer(handler, tls),
@@ -74,8 +78,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     genReqId: () => randomUUID(),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1024 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
-    frameworkErrors: frameworkErrorHandler(({ method, headers }) => {
-      admit({ method, headers, route: undefined, isPublic: false }, door, access);
+    frameworkErrors: frameworkErrorHandler((request) => {
+      gate.letIn(request, { route: undefined, isPublic: false });
     }),
     clientErrorHandler: answerClientError,
   });
@@ -86,7 +90,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   declareScopes(app);
   closeConnectionsWhenStopping(app);
   setCommonHeaders(app);
-  guardAccess(app, door, access);
+  guardAccess(app, gate, transport);
   handleErrors(app);
   refuseAmbiguity(app);
   acceptJson(app);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from "fastify";
 import { createAccess, type Transport } from "../../src/api/access/access.ts";
+import { createFailedAttempts } from "../../src/api/access/failed-attempts.ts";
 import type { Readiness } from "../../src/api/health/routes.ts";
 import { isRecord } from "../../src/api/requests/schema-words.ts";
 import { createServer } from "../../src/api/server.ts";
@@ -62,6 +63,7 @@ export async function startApi(
     access: createAccess(adminToken, {
       identify: (text) => (text === ciToken ? sampleToken(text) : services.tokens.identify(text)),
     }),
+    attempts: createFailedAttempts(services.clock),
     readiness: () => readiness,
     cursorSecret,
     version: "0.0.0-test",

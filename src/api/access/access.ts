@@ -5,6 +5,7 @@ import { formatNetwork, parseAddress } from "../../domain/network.ts";
 import { allows, type Scope } from "../../domain/scope.ts";
 import type { TokenService } from "../../domain/token-service.ts";
 import { ApiProblem } from "../problems/problem.ts";
+import type { FailedAttempts } from "./failed-attempts.ts";
 import { assertScope } from "./scopes.ts";
 
 /** Which kind of listener a server stands behind: who can open a unix socket needs no token. */
@@ -82,19 +83,49 @@ export function admit(visit: Visit, { transport, hosts }: Door, access: Access):
   return identity;
 }
 
-/** Asks `admit` about every request, and for the scope of its route, before its body is read and before 404, 405 and validation. */
-export function guardAccess(app: FastifyInstance, door: Door, access: Access): void {
+/** Lets requests in. */
+export interface Gate {
+  /** As `admit`; where an authentication fails too often, with another problem. @throws {ApiProblem} `too-many-failures` too */
+  letIn(request: FastifyRequest, route: Pick<Visit, "route" | "isPublic">): Identity;
+}
+
+export interface GateOptions {
+  readonly door: Door;
+  readonly access: Access;
+  readonly attempts: FailedAttempts;
+}
+
+export function createGate({ door, access, attempts }: GateOptions): Gate {
+  return {
+    letIn(request, route) {
+      const { method, headers } = request;
+      try {
+        return admit({ method, headers, ...route }, door, access);
+      } catch (error) {
+        // Who shows nothing has tried nothing.
+        const isAttempt = error instanceof ApiProblem && error.slug === "unauthorized" && Boolean(headers.authorization);
+        const wait = isAttempt ? attempts.note(peerAddress(request)) : undefined;
+        if (wait === undefined) throw error;
+        throw new ApiProblem("too-many-failures", `Too many failed authentications from this address; wait ${wait} seconds.`, {
+          headers: { "retry-after": String(wait) },
+        });
+      }
+    },
+  };
+}
+
+/** Asks the gate about every request, and for the scope of its route, before its body is read and before 404, 405 and validation. */
+export function guardAccess(app: FastifyInstance, gate: Gate, transport: Transport): void {
   const identify = (request: FastifyRequest): Identity => {
-    const { method, headers, routeOptions } = request;
-    const visit = { method, headers, route: routeOptions.url, isPublic: routeOptions.config.isPublic === true };
-    const identity = admit(visit, door, access);
+    const { url: route, config } = request.routeOptions;
+    const identity = gate.letIn(request, { route, isPublic: config.isPublic === true });
     assertScope(identity.scopes, request);
     return identity;
   };
   app.decorateRequest("caller");
   app.addHook("onRequest", async (request) => {
     const { actor, scopes } = identify(request);
-    const address = door.transport === "unix" ? null : peerAddress(request);
+    const address = transport === "unix" ? null : peerAddress(request);
     request.caller = { actor, address, admin: allows(scopes, "admin") };
   });
   app.addHook("preValidation", async (request) => {

@@ -202,9 +202,10 @@ export const problemTypes = {
   "too-many-failures": {
     status: 429,
     title: "Too many failed authentications",
-    explanation: "Your address sent too many wrong tokens in a short time.",
-    remedies: ["Wait for the seconds in the header Retry-After, then use a valid token."],
-    example: "Too many failed authentications from this address.",
+    explanation:
+      "More than ten requests of one minute came from your address (for IPv6, from its /64) with a token that is not good. Until the minute is over, such requests are answered with this and are not looked at any closer; requests with a good token are served all the same.",
+    remedies: ["Use a good token: nothing has to be waited for then.", "Look for a program that still sends an old token."],
+    example: "Too many failed authentications from this address; wait 42 seconds.",
   },
   "header-too-large": {
     status: 431,
