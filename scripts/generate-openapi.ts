@@ -25,6 +25,7 @@ export async function renderOpenapi(): Promise<string> {
     enforcement: { repairs: absent, lastPassAt: absent },
     access: { verifyToken: absent },
     attempts: { note: absent },
+    audit: { list: absent, refused: absent, watch: absent },
     readiness: absent,
     cursorSecret: "none",
     version: manifest.version,

@@ -11,6 +11,7 @@ import type { ListenerTls } from "./api/http-server.ts";
 import { listen } from "./api/listen.ts";
 import { createServer } from "./api/server.ts";
 import type { Config, Listener, TlsFiles } from "./config.ts";
+import { createAuditService } from "./domain/audit-service.ts";
 import { createBanService } from "./domain/ban-service.ts";
 import { createConfirmationService } from "./domain/confirmation-service.ts";
 import { createLookService } from "./domain/look-service.ts";
@@ -127,11 +128,14 @@ function createServers(
   config: Config,
   layers: Layers,
 ): readonly { readonly app: FastifyInstance; readonly listener: Listener }[] {
-  const { store, firewall, reconciler: enforcer } = layers;
+  const { store, firewall, reconciler: enforcer, log } = layers;
   const adminToken = loadAdminToken(config.stateDirectory);
   const connections = createConntrack({ run: runCommand });
+  const onLoss = (error: unknown) => log.warn({ reason: String(error) }, "a refusal could not be written to the audit");
+  const audit = createAuditService({ store, clock: systemClock, onLoss });
   const shared = {
     store,
+    audit,
     firewall,
     enforcer,
     connections,
@@ -160,6 +164,7 @@ function createServers(
       confirmations: layers.confirmations,
       enforcer,
       tokens,
+      audit,
       access,
       attempts,
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
@@ -169,7 +174,7 @@ function createServers(
       },
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
       version: packageJson.version,
-      logger: layers.log,
+      logger: log,
       ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
     }),
   }));

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { AuditService } from "../domain/audit-service.ts";
 import type { Inspector } from "../domain/inspection.ts";
 import type { Enforcer } from "../domain/ports.ts";
 import type { BanService, ConfirmationService, LookService, PolicyService } from "../domain/services.ts";
@@ -7,6 +8,7 @@ import type { TokenService } from "../domain/token-service.ts";
 import { type Access, createGate, guardAccess, type Transport } from "./access/access.ts";
 import type { FailedAttempts } from "./access/failed-attempts.ts";
 import { declareScopes } from "./access/scopes.ts";
+import { auditRoutes } from "./audit/routes.ts";
 import { batchRoute } from "./bans/batch-route.ts";
 import { banRoutes } from "./bans/routes.ts";
 import { checkRoutes } from "./check/routes.ts";
@@ -40,6 +42,7 @@ export interface ServerOptions {
   readonly confirmations: ConfirmationService;
   readonly look: LookService;
   readonly tokens: TokenService;
+  readonly audit: AuditService;
   readonly enforcer: Enforcer;
   readonly inspector: Inspector;
   /** What came of the passes, for the status. */
@@ -67,7 +70,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement } = options;
   const { readiness, version, logger, tls } = options;
   const door = { transport, hosts: options.hosts ?? null };
-  const gate = createGate({ door, access: options.access, attempts: options.attempts });
+  const { access, attempts, audit } = options;
+  const gate = createGate({ door, access, attempts, audit });
   const cursors = createCursors(options.cursorSecret);
   const app = Fastify({
     serverFactory: (handler) => createHttpServer(handler, tls),
@@ -107,6 +111,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.register(statusRoutes, { look, inspector, enforcement, version });
   app.register(recentRoutes, { inspector, cursors });
   app.register(tokenRoutes, { tokens: options.tokens, cursors });
+  app.register(auditRoutes, { audit, cursors });
   app.register(healthRoutes, { readiness });
   app.register(problemRoutes);
   app.register(openapiRoutes);

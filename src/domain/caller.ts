@@ -6,6 +6,8 @@ export interface Caller {
   readonly address: string | null;
   /** Has the scope `admin`. */
   readonly admin: boolean;
+  /** The request by which they ask, as the log and the audit name it; `null` where there is none. */
+  readonly requestId: string | null;
 }
 
 /** Who writes, and what they insist on. */

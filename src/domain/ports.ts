@@ -1,3 +1,4 @@
+import type { AuditEntry, AuditFilter, AuditNote, AuditPage } from "./audit.ts";
 import type { Grace, KernelBan, OperatorBan } from "./ban.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Enforcement, Offender, Policy } from "./policy.ts";
@@ -62,6 +63,8 @@ export interface StateChange extends DesiredState {
   putToken(token: Token): void;
   /** True when there was one. */
   deleteToken(name: string): boolean;
+  /** Writes down what this transaction did, after it did so, with the revisions; moves none on. */
+  audit(note: AuditNote): void;
 }
 
 /** The durable truth. */
@@ -71,6 +74,8 @@ export interface Store extends DesiredState {
    * the error is passed on. Changes that wait at the same time share one commit.
    */
   transact<T>(work: (change: StateChange) => T): Promise<T>;
+  /** Committed notes, newest first. */
+  auditEntries(filter: AuditFilter, page: AuditPage): readonly AuditEntry[];
   close(): void;
 }
 

@@ -80,9 +80,9 @@ export interface ConfirmationService {
   /** Those that wait, the next to be reverted first. */
   list(): readonly Confirmation[];
   /** Keeps the change. @throws {DomainError} `not-found`, `gone` when its time is over or it was reverted */
-  confirm(id: string): Promise<Confirmation>;
+  confirm(id: string, terms: Pick<WriteTerms, "caller">): Promise<Confirmation>;
   /** Undoes the change at once. @throws {DomainError} `not-found`, `gone` when it was reverted already */
-  revert(id: string): Promise<RevertOutcome>;
+  revert(id: string, terms: Pick<WriteTerms, "caller">): Promise<RevertOutcome>;
   /** The next deadline, in milliseconds since the epoch; in the past while what is due is not reverted. */
   nextDeadline(): number | null;
   /**

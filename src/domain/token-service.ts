@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { type AuditContent, changedNote, timeOf } from "./audit.ts";
 import type { WriteTerms } from "./caller.ts";
 import { DomainError, type FieldError } from "./errors.ts";
 import type { Foresight } from "./foresight.ts";
@@ -66,19 +67,28 @@ export function createTokenService({ store, clock }: TokenServiceOptions): Token
   const newSecret = () => randomBytes(secretBytes).toString("base64url");
   return {
     list: () => store.tokens(),
-    async create(asked) {
+    async create(asked, { caller }) {
       const secret = newSecret();
       const token = await store.transact((change) => {
         const decided = decide(change, asked, secret);
         change.putToken(decided);
+        const note = {
+          action: "token.create",
+          resource: tokenResource(decided),
+          before: null,
+          after: contentOf(decided),
+        } as const;
+        change.audit(changedNote(caller, decided.createdAt, note));
         return decided;
       });
       return { token, secret };
     },
-    async remove(name) {
+    async remove(name, { caller }) {
       await store.transact((change) => {
-        existing(change, name);
+        const token = existing(change, name);
         change.deleteToken(name);
+        const note = { action: "token.delete", resource: tokenResource(token), before: contentOf(token), after: null } as const;
+        change.audit(changedNote(caller, clock.now(), note));
       });
     },
     foresee: {
@@ -115,6 +125,15 @@ function createFinder(store: Pick<DesiredState, "tokens">): (digest: Buffer) => 
     const candidates = shelves.get(shelfOf(digest.toString("hex"))) ?? [];
     return candidates.find((token) => timingSafeEqual(Buffer.from(token.digest, "hex"), digest));
   };
+}
+
+function tokenResource({ name }: Token): string {
+  return `tokens/${name}`;
+}
+
+/** What is noted of a token: not even the digest of its secret. */
+function contentOf({ scopes, expiresAt }: Token): AuditContent {
+  return { scopes, expiresAt: timeOf(expiresAt) };
 }
 
 function digestOf(secret: string): Buffer {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DesiredState, StateChange, Store } from "../domain/ports.ts";
+import { type AuditLimits, auditLimits, openAuditTrail } from "./audit-trail.ts";
 import { databaseFile, openDatabase } from "./database.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { type OpenTable, openTable, type Reads } from "./open-table.ts";
@@ -14,22 +15,28 @@ import { policiesTable } from "./tables/policies-table.ts";
 import { tokensTable } from "./tables/tokens-table.ts";
 import { together } from "./transactional.ts";
 
+export interface StoreOptions {
+  readonly stateDirectory: string;
+  /** How much of the audit is kept. */
+  readonly audit?: AuditLimits;
+}
+
 /**
- * Opens the store in `stateDirectory`, which is made (0700) where it is missing. All reads come from memory: the database is this
- * process's alone, so the rows read at the start and the changes committed since are what it holds.
+ * Opens the store in `stateDirectory`, which is made (0700) where it is missing. All reads but those of the
+ * audit come from memory: the database is this process's alone, so the rows read at the start and the changes committed since are what it holds.
  * @throws {StoreOpenError}
  */
-export function openStore({ stateDirectory }: { readonly stateDirectory: string }): Store {
+export function openStore({ stateDirectory, audit = auditLimits }: StoreOptions): Store {
   const database = openDatabase(stateDirectory);
   try {
-    return createStore(database);
+    return createStore(database, audit);
   } catch (error) {
     database.close();
     throw toStoreOpenError(error, databaseFile(stateDirectory));
   }
 }
 
-function createStore(database: DatabaseSync): Store {
+function createStore(database: DatabaseSync, limits: AuditLimits): Store {
   const tables = {
     policies: openTable(database, policiesTable),
     operatorBans: openTable(database, operatorBansTable),
@@ -40,6 +47,7 @@ function createStore(database: DatabaseSync): Store {
     tokens: openTable(database, tokensTable),
   };
   const revision = openRevision(database);
+  const trail = openAuditTrail(database, limits);
 
   function readsOf(look: Look, revisionNow: () => number): DesiredState {
     const [policies, operatorBans] = [look(tables.policies), look(tables.operatorBans)];
@@ -63,6 +71,7 @@ function createStore(database: DatabaseSync): Store {
 
   /** @param mayChange throws where it is too late for a change */
   function changeOf(mayChange: () => void): StateChange {
+    const before = revision.current();
     const { policies, operatorBans, kernelBans, lifts, graces, confirmations, tokens } = tables;
 
     function put<Entry>(table: OpenTable<Entry>): (entry: Entry) => void {
@@ -98,11 +107,15 @@ function createStore(database: DatabaseSync): Store {
       deleteConfirmation: remove(confirmations),
       putToken: put(tokens),
       deleteToken: remove(tokens),
+      audit(note) {
+        mayChange();
+        trail.append(note, before, revision.current());
+      },
     };
   }
 
   const groupCommit = createGroupCommit<StateChange>(database, {
-    ...together([revision, ...Object.values(tables)]),
+    ...together([revision, trail, ...Object.values(tables)]),
     open() {
       let ended = false;
       const change = changeOf(() => {
@@ -115,11 +128,15 @@ function createStore(database: DatabaseSync): Store {
         },
       };
     },
-    seal: revision.save,
+    seal() {
+      trail.trim();
+      revision.save();
+    },
   });
   let closed = false;
   return {
     ...readsOf((table) => table.committed, revision.committed),
+    auditEntries: trail.read,
     async transact(work) {
       if (closed) throw new Error("the store is closed");
       return groupCommit.transact(work);

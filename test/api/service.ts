@@ -60,6 +60,7 @@ export async function startApi(
     inspector,
     enforcement,
     tokens: services.tokens,
+    audit: services.audit,
     access: createAccess(adminToken, {
       identify: (text) => (text === ciToken ? sampleToken(text) : services.tokens.identify(text)),
     }),

@@ -145,7 +145,7 @@ const event: fc.Arbitrary<(services: Services) => unknown> = fc.oneof(
   ),
   fc.constant(({ confirmations, clock }: Services) => confirmations.revertDue(clock.now())),
   fc.constant(async ({ confirmations }: Services) => {
-    for (const { id } of confirmations.list()) await confirmations.confirm(id).catch(() => undefined);
+    for (const { id } of confirmations.list()) await confirmations.confirm(id, sampleTerms()).catch(() => undefined);
   }),
 );
 

@@ -87,6 +87,7 @@ export function createMemoryStore(): MemoryStore {
     deleteConfirmation: confirmations.delete,
     putToken: tokens.put,
     deleteToken: tokens.delete,
+    audit: () => undefined,
   };
 
   return {
@@ -97,6 +98,7 @@ export function createMemoryStore(): MemoryStore {
       if (failure !== undefined) throw failure;
       return work(change);
     },
+    auditEntries: () => [],
     close: () => undefined,
     get transactions() {
       return transactions;

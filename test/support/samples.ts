@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { AuditNote } from "../../src/domain/audit.ts";
 import type { KernelBan, OperatorBan } from "../../src/domain/ban.ts";
 import type { Confirmation } from "../../src/domain/confirmation.ts";
 import { type Policy, type PolicySpec, policyDefaults } from "../../src/domain/policy.ts";
@@ -36,6 +37,21 @@ export function sampleConfirmation(different: Partial<Confirmation> = {}): Confi
     createdAt: 1_000,
     revertsAt: 61_000,
     revertedAt: null,
+    ...different,
+  };
+}
+
+export function sampleAuditNote(different: Partial<AuditNote> = {}): AuditNote {
+  return {
+    ...{
+      at: 1_000,
+      actor: "ci",
+      address: "203.0.113.7",
+      requestId: "request-1",
+      action: "policy.put",
+      resource: "policies/mysql",
+    },
+    ...{ outcome: "changed", problem: null, detail: null, before: null, after: null },
     ...different,
   };
 }

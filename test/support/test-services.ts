@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import { createAuditService } from "../../src/domain/audit-service.ts";
 import type { KernelBan } from "../../src/domain/ban.ts";
 import { createBanService } from "../../src/domain/ban-service.ts";
 import type { Caller, PolicyWriteTerms } from "../../src/domain/caller.ts";
@@ -22,11 +23,13 @@ export function createTestServices(t: TestContext, { stateDirectory }: { readonl
   const surroundings = createFakeSurroundings();
   const clock = createTestClock();
   const enforcer = createFakeEnforcer({ store, firewall, clock });
+  const audit = createAuditService({ store, clock });
   const protectedNetworks = ["127.0.0.0/8", "::1", "10.1.0.0/16"].map(parseNetwork);
   const apiPorts = [7306];
-  const options = { store, firewall, enforcer, connections, surroundings, clock, protectedNetworks, apiPorts };
+  const options = { store, audit, firewall, enforcer, connections, surroundings, clock, protectedNetworks, apiPorts };
   return {
     store,
+    audit,
     firewall,
     connections,
     surroundings,
@@ -54,7 +57,7 @@ export function sampleTerms({
   caller,
   ...different
 }: Partial<Omit<PolicyWriteTerms, "caller">> & { readonly caller?: Partial<Caller> } = {}): PolicyWriteTerms {
-  return { caller: { actor: "ci", address: "172.16.0.99", admin: false, ...caller }, ...different };
+  return { caller: { actor: "ci", address: "172.16.0.99", admin: false, requestId: "request-1", ...caller }, ...different };
 }
 
 /** The same of an administrator who insists. */

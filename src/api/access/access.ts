@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { AuditService } from "../../domain/audit-service.ts";
 import type { Caller } from "../../domain/caller.ts";
 import { formatNetwork, parseAddress } from "../../domain/network.ts";
 import { allows, type Scope } from "../../domain/scope.ts";
@@ -28,6 +29,9 @@ export interface Access {
   /** Whose token this is; `expired` for one whose time is over, `undefined` for any other text. Its time tells nothing about any token. */
   verifyToken(token: string): Identity | "expired" | undefined;
 }
+
+/** Characters of a resource that was asked for without its scope. */
+const maxResource = 200;
 
 const nobody: Identity = { actor: "", scopes: [] };
 const whoeverOpensTheSocket: Identity = { actor: "socket", scopes: ["admin"] };
@@ -83,19 +87,28 @@ export function admit(visit: Visit, { transport, hosts }: Door, access: Access):
   return identity;
 }
 
-/** Lets requests in. */
+/** Lets requests in, and notes who it did not let in for their token. */
 export interface Gate {
   /** As `admit`; where an authentication fails too often, with another problem. @throws {ApiProblem} `too-many-failures` too */
   letIn(request: FastifyRequest, route: Pick<Visit, "route" | "isPublic">): Identity;
+  /** @throws {ApiProblem} `insufficient-scope` */
+  assertMay(identity: Identity, request: FastifyRequest): void;
 }
 
 export interface GateOptions {
   readonly door: Door;
   readonly access: Access;
   readonly attempts: FailedAttempts;
+  readonly audit: Pick<AuditService, "refused">;
 }
 
-export function createGate({ door, access, attempts }: GateOptions): Gate {
+export function createGate({ door, access, attempts, audit }: GateOptions): Gate {
+  function note(action: "authenticate" | "authorize", actor: string | null, request: FastifyRequest, why: ApiProblem): void {
+    const address = door.transport === "unix" ? null : peerAddress(request);
+    const resource = action === "authenticate" ? null : resourceOf(request);
+    audit.refused({ action, actor, address, requestId: request.id, resource, problem: why.slug, detail: why.message });
+  }
+
   return {
     letIn(request, route) {
       const { method, headers } = request;
@@ -103,12 +116,23 @@ export function createGate({ door, access, attempts }: GateOptions): Gate {
         return admit({ method, headers, ...route }, door, access);
       } catch (error) {
         // Who shows nothing has tried nothing.
-        const isAttempt = error instanceof ApiProblem && error.slug === "unauthorized" && Boolean(headers.authorization);
-        const wait = isAttempt ? attempts.note(peerAddress(request)) : undefined;
-        if (wait === undefined) throw error;
+        if (!(error instanceof ApiProblem && error.slug === "unauthorized") || !headers.authorization) throw error;
+        const wait = attempts.note(peerAddress(request));
+        if (wait === undefined) {
+          note("authenticate", null, request, error);
+          throw error;
+        }
         throw new ApiProblem("too-many-failures", `Too many failed authentications from this address; wait ${wait} seconds.`, {
           headers: { "retry-after": String(wait) },
         });
+      }
+    },
+    assertMay({ actor, scopes }, request) {
+      try {
+        assertScope(scopes, request);
+      } catch (error) {
+        if (error instanceof ApiProblem) note("authorize", actor, request, error);
+        throw error;
       }
     },
   };
@@ -119,14 +143,14 @@ export function guardAccess(app: FastifyInstance, gate: Gate, transport: Transpo
   const identify = (request: FastifyRequest): Identity => {
     const { url: route, config } = request.routeOptions;
     const identity = gate.letIn(request, { route, isPublic: config.isPublic === true });
-    assertScope(identity.scopes, request);
+    gate.assertMay(identity, request);
     return identity;
   };
   app.decorateRequest("caller");
   app.addHook("onRequest", async (request) => {
     const { actor, scopes } = identify(request);
     const address = transport === "unix" ? null : peerAddress(request);
-    request.caller = { actor, address, admin: allows(scopes, "admin") };
+    request.caller = { actor, address, admin: allows(scopes, "admin"), requestId: request.id };
   });
   app.addHook("preValidation", async (request) => {
     // A body can take its time, and the token may have been revoked, or have expired, meanwhile.
@@ -147,6 +171,12 @@ function isOwnPage({ method, route = "", headers }: Visit): boolean {
   const isPart = route === "/docs" || route.startsWith("/docs/") || route === "/openapi.json";
   const origin = headers.origin ?? "";
   return (method === "GET" || method === "HEAD") && isPart && URL.canParse(origin) && new URL(origin).host === headers.host;
+}
+
+/** What the path names below /v1, as the audit has it. */
+function resourceOf({ url }: FastifyRequest): string {
+  const path = url.replace(/[?#].*/, "").replace(/^\/(v1\/)?/, "");
+  return path.replaceAll(/%2F/gi, "/").slice(0, maxResource);
 }
 
 /** The canonical address of the other side, without a zone. Nobody waits for the answer where there is none any more. */

@@ -67,8 +67,8 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
         },
       },
     },
-    async ({ params }, reply) => {
-      const confirmed = await confirmations.confirm(params.id);
+    async ({ caller, params }, reply) => {
+      const confirmed = await confirmations.confirm(params.id, { caller });
       return reply.header("connlimitd-changed", "true").send(presentConfirmation(confirmed));
     },
   );
@@ -95,8 +95,8 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
         },
       },
     },
-    async ({ params }, reply) => {
-      const { enforced } = await confirmations.revert(params.id);
+    async ({ caller, params }, reply) => {
+      const { enforced } = await confirmations.revert(params.id, { caller });
       const { status, headers, body } = removalAnswer(enforced, "It is undone in the store");
       return reply.code(status).headers(headers).send(body);
     },

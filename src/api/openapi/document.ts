@@ -1,5 +1,6 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
+import { AuditEntryResource } from "../audit/schemas.ts";
 import { BanBatchBody, BanBatchResult, BatchForesightResource } from "../bans/batch-schemas.ts";
 import { BanForesightResource, BanReplacement, BanResource, NewBan, WrittenBanResource } from "../bans/schemas.ts";
 import { CheckResource } from "../check/schemas.ts";
@@ -61,6 +62,7 @@ const namedSchemas = [
   NewToken,
   IssuedTokenResource,
   TokenForesightResource,
+  AuditEntryResource,
 ];
 
 const description = `Connection-limit policies and bans for the host that it runs on, enforced by netfilter.
