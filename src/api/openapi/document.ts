@@ -74,6 +74,7 @@ const description = `Connection-limit policies and bans for the host that it run
 - \`?dryRun=true\` on a write of a policy or a ban answers 200 with what it would do, and does nothing; what the write would be refused for, the dry run is refused for.
 - A write that would shut out its caller, an SSH client, a gateway or this host is 409; \`?allowLockout=true\` overrides that for the scope \`admin\`.
 - \`?confirmWithin=SECONDS\` on a write of a policy undoes it unless \`POST /v1/confirmations/{id}\` keeps it in time.
+- Every answer has an \`X-Request-Id\`, under which the log and \`GET /v1/audit\` know the request.
 - A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431.
 - Every operation says which scope its token needs; \`admin\` has all of them, and every token may read. Over a unix socket no token is needed.`;
 
