@@ -62,7 +62,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox<TokenRouteOptions> = async (
         tags,
         summary: "Make a token",
         description:
-          "The answer has the secret, once: of that, only a hash is kept. A token is never changed; to rotate one, make another and remove it.",
+          "The answer has the secret, once: of that, only a hash is kept. A token is never changed; to rotate one, make another and remove it. A scope to write includes reading, also of what it does not write; `admin` includes all scopes; `bans:write` and `policies:write` do not include each other.",
         querystring: writeQuery,
         body: reference(NewToken),
         response: {
