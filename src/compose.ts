@@ -5,17 +5,20 @@ import { createSecureContext } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
-import { createAdminAccess } from "./api/access/access.ts";
+import { createAccess } from "./api/access/access.ts";
+import { createFailedAttempts } from "./api/access/failed-attempts.ts";
 import type { ListenerTls } from "./api/http-server.ts";
 import { listen } from "./api/listen.ts";
 import { createServer } from "./api/server.ts";
 import type { Config, Listener, TlsFiles } from "./config.ts";
+import { createAuditService } from "./domain/audit-service.ts";
 import { createBanService } from "./domain/ban-service.ts";
 import { createConfirmationService } from "./domain/confirmation-service.ts";
 import { createLookService } from "./domain/look-service.ts";
 import { createPolicyService } from "./domain/policy-service.ts";
 import type { Store } from "./domain/ports.ts";
 import type { ConfirmationService } from "./domain/services.ts";
+import { createTokenService } from "./domain/token-service.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
 import { runCommand } from "./netfilter/command/run.ts";
@@ -131,11 +134,14 @@ function createServers(
   config: Config,
   layers: Layers,
 ): readonly { readonly app: FastifyInstance; readonly listener: Listener }[] {
-  const { store, firewall, reconciler: enforcer } = layers;
+  const { store, firewall, reconciler: enforcer, log } = layers;
   const adminToken = loadAdminToken(config.stateDirectory);
   const connections = createConntrack({ run: runCommand });
+  const onLoss = (error: unknown) => log.warn({ reason: String(error) }, "a refusal could not be written to the audit");
+  const audit = createAuditService({ store, clock: systemClock, onLoss });
   const shared = {
     store,
+    audit,
     firewall,
     enforcer,
     connections,
@@ -147,6 +153,9 @@ function createServers(
   const policies = createPolicyService(shared);
   const bans = createBanService(shared);
   const look = createLookService(shared);
+  const tokens = createTokenService(shared);
+  const access = createAccess(adminToken, tokens);
+  const attempts = createFailedAttempts(systemClock);
   const tls = config.tls === null ? undefined : readTls(config.tls);
   if (tls) assertUsable(tls);
   return config.listeners.map((listener) => ({
@@ -160,7 +169,10 @@ function createServers(
       enforcement: enforcer,
       confirmations: layers.confirmations,
       enforcer,
-      access: createAdminAccess(adminToken),
+      tokens,
+      audit,
+      access,
+      attempts,
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
         const reason = enforcer.failure();
@@ -168,7 +180,7 @@ function createServers(
       },
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
       version: packageJson.version,
-      logger: layers.log,
+      logger: log,
       ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
     }),
   }));

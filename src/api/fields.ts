@@ -15,6 +15,11 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   [cursorPattern, "the nextCursor of an earlier answer"],
 ]);
 
+/** The name of a token: made like that of a policy. */
+export function tokenName(description: string) {
+  return Type.String({ pattern: namePattern, description, examples: ["ci"] });
+}
+
 /** The name of a policy. */
 export function policyName(description: string) {
   return Type.String({ pattern: namePattern, description, examples: ["mysql"] });
@@ -69,6 +74,12 @@ export const cursorField = Type.String({
 export function reference<T extends TSchema>(schema: T) {
   if (!("$id" in schema) || typeof schema.$id !== "string") throw new TypeError("only a schema with an $id can be referred to");
   return Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` });
+}
+
+/** The milliseconds since the epoch of a time that callers write; `undefined` for a leap second, which no clock shows. */
+export function timeFrom(text: string): number | undefined {
+  const time = Date.parse(text.toUpperCase());
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** Milliseconds since the epoch as RFC 3339 UTC. */

@@ -1,9 +1,14 @@
 import { randomUUID } from "node:crypto";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { AuditService } from "../domain/audit-service.ts";
 import type { Inspector } from "../domain/inspection.ts";
 import type { Enforcer } from "../domain/ports.ts";
 import type { BanService, ConfirmationService, LookService, PolicyService } from "../domain/services.ts";
-import { type Access, admit, guardAccess, type Transport } from "./access/access.ts";
+import type { TokenService } from "../domain/token-service.ts";
+import { type Access, createGate, guardAccess, type Transport } from "./access/access.ts";
+import type { FailedAttempts } from "./access/failed-attempts.ts";
+import { declareScopes } from "./access/scopes.ts";
+import { auditRoutes } from "./audit/routes.ts";
 import { batchRoute } from "./bans/batch-route.ts";
 import { banRoutes } from "./bans/routes.ts";
 import { checkRoutes } from "./check/routes.ts";
@@ -27,6 +32,7 @@ import "./requests/route-config.ts";
 import { convertQueryValues, refuseAmbiguity } from "./requests/strictness.ts";
 import type { PassHistory } from "./status/representation.ts";
 import { statusRoutes } from "./status/routes.ts";
+import { tokenRoutes } from "./tokens/routes.ts";
 
 export interface ServerOptions {
   /** What it will listen on: `unix` makes every caller the actor `socket`, an administrator, `tcp` asks for a token. */
@@ -35,11 +41,15 @@ export interface ServerOptions {
   readonly bans: BanService;
   readonly confirmations: ConfirmationService;
   readonly look: LookService;
+  readonly tokens: TokenService;
+  readonly audit: AuditService;
   readonly enforcer: Enforcer;
   readonly inspector: Inspector;
   /** What came of the passes, for the status. */
   readonly enforcement: PassHistory;
   readonly access: Access;
+  /** Of all listeners together. */
+  readonly attempts: FailedAttempts;
   /** What the `Host` of a request may be, without the port; null, the default, for anything, as over a unix socket, which no web page can reach. */
   readonly hosts?: ReadonlySet<string> | null;
   readonly readiness: () => Readiness;
@@ -57,9 +67,11 @@ const bodyLimit = 65_536;
 
 /** Makes the HTTP server of one listener; `listen` and `close` are the caller's. Several share the same services. */
 export function createServer(options: ServerOptions): FastifyInstance {
-  const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement, access } = options;
+  const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement } = options;
   const { readiness, version, logger, tls } = options;
   const door = { transport, hosts: options.hosts ?? null };
+  const { access, attempts, audit } = options;
+  const gate = createGate({ door, access, attempts, audit });
   const cursors = createCursors(options.cursorSecret);
   const app = Fastify({
     serverFactory: (handler) => createHttpServer(handler, tls),
@@ -70,8 +82,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     genReqId: () => randomUUID(),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1024 },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
-    frameworkErrors: frameworkErrorHandler(({ method, headers }) => {
-      admit({ method, headers, route: undefined, isPublic: false }, door, access);
+    frameworkErrors: frameworkErrorHandler((request) => {
+      gate.letIn(request, { route: undefined, isPublic: false });
     }),
     clientErrorHandler: answerClientError,
   });
@@ -79,9 +91,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setSerializerCompiler(() => JSON.stringify);
 
   const routes = noteRoutes(app);
+  declareScopes(app);
   closeConnectionsWhenStopping(app);
   setCommonHeaders(app);
-  guardAccess(app, door, access);
+  guardAccess(app, gate, transport);
   handleErrors(app);
   refuseAmbiguity(app);
   acceptJson(app);
@@ -97,6 +110,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.register(connectionRoutes, { look, cursors });
   app.register(statusRoutes, { look, inspector, enforcement, version });
   app.register(recentRoutes, { inspector, cursors });
+  app.register(tokenRoutes, { tokens: options.tokens, cursors });
+  app.register(auditRoutes, { audit, cursors });
   app.register(healthRoutes, { readiness });
   app.register(problemRoutes);
   app.register(openapiRoutes);

@@ -1,5 +1,6 @@
+import { type AuditedChange, banContent, banResource, timeOf } from "./audit.ts";
 import type { Ban, OperatorBan } from "./ban.ts";
-import { applyBatch, checkBatch, liftBan } from "./ban-batch.ts";
+import { applyBatch, type CheckedBatch, checkBatch, liftBan } from "./ban-batch.ts";
 import { type BanSources, mergeBan } from "./ban-list.ts";
 import {
   assertBannable,
@@ -43,9 +44,12 @@ export interface BanChange<Result> {
   readonly warnings: readonly string[];
   /** Makes the change, or refuses it by throwing. */
   readonly apply: (change: StateChange) => Result;
+  /** What is noted of it, unless it changed nothing. */
+  readonly note: (result: Result) => AuditedChange | undefined;
 }
 
 export interface PutResult {
+  readonly before: Ban | undefined;
   readonly operatorBan: OperatorBan;
   readonly created: boolean;
   readonly changed: boolean;
@@ -68,7 +72,7 @@ export interface RemovalAsked extends BanRemoval {
 /** The changes of bans, each the same whether it is done or only rehearsed. */
 export interface BanChanges {
   put(asked: PutAsked, rehearses: boolean): Promise<BanChange<PutResult>>;
-  remove(asked: RemovalAsked): Promise<BanChange<void>>;
+  remove(asked: RemovalAsked): Promise<BanChange<Ban | undefined>>;
   batch(batch: BanBatch, terms: WriteTerms, rehearses: boolean): Promise<BanChange<BatchCounts>>;
 }
 
@@ -102,11 +106,20 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
           admit(ban);
           const present = stored !== undefined && isLive(stored, now) ? stored : undefined;
           const operatorBan = operatorBanFrom({ address, actor: terms.caller.actor, request }, present, now);
-          if (operatorBan === present) return { operatorBan, created: false, changed: false };
+          if (operatorBan === present) return { before: ban, operatorBan, created: false, changed: false };
           const bansBefore = change.operatorBans();
           change.putOperatorBan(operatorBan);
           if (present === undefined) assertRoom(bansBefore, change.operatorBans(), banTerms.room, now);
-          return { operatorBan, created: ban === undefined, changed: true };
+          return { before: ban, operatorBan, created: ban === undefined, changed: true };
+        },
+        note({ before: ban, operatorBan, changed }) {
+          if (!changed) return undefined;
+          return {
+            action: "ban.put",
+            resource: banResource(address),
+            before: banContent(ban),
+            after: banContent(banBefore(operatorBan)),
+          };
         },
       };
     },
@@ -116,6 +129,7 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
       const address = formatNetwork(network);
       assertMayOverride(terms);
       validateGrace(graceSeconds);
+      const graceUntil = graceSeconds === undefined ? null : now + graceSeconds * 1000;
       const before = await sources(now);
       const banBefore = banAmong(before, address);
       return {
@@ -124,10 +138,18 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
         banned: [],
         warnings: [],
         apply(change) {
-          admit(banBefore(change.operatorBan(address)));
+          const ban = banBefore(change.operatorBan(address));
+          admit(ban);
           liftBan(change, address);
-          if (graceSeconds !== undefined) change.putGrace({ address, until: now + graceSeconds * 1000 });
+          if (graceUntil !== null) change.putGrace({ address, until: graceUntil });
+          return ban;
         },
+        note: (ban) => ({
+          action: "ban.delete",
+          resource: banResource(address),
+          before: banContent(ban),
+          after: graceUntil === null ? null : { graceUntil: timeOf(graceUntil) },
+        }),
       };
     },
 
@@ -146,9 +168,23 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
         banned: checked.put.map(({ address, network, request }) => ({ address, network, severs: request.sever !== false })),
         warnings,
         apply: (change) => applyBatch(change, checked, before, banTerms.room),
+        note: (counts) => batchNote(checked, counts),
       };
     },
   };
+}
+
+/** Addresses of a batch that are noted, of either list. */
+const maxNotedAddresses = 100;
+
+function batchNote({ put, delete: deleted }: CheckedBatch, counts: BatchCounts): AuditedChange | undefined {
+  if (counts.created + counts.updated + counts.deleted === 0) return undefined;
+  const after = {
+    ...counts,
+    put: put.slice(0, maxNotedAddresses).map(({ address }) => address),
+    delete: deleted.slice(0, maxNotedAddresses),
+  };
+  return { action: "ban.batch", resource: "bans", before: null, after };
 }
 
 function lockoutOf(network: Network, pointer: string, lifelines: readonly Lifeline[]): readonly Lockout[] {

@@ -1,3 +1,5 @@
+import { banResource, changedNote } from "./audit.ts";
+import type { Attempt, AuditService } from "./audit-service.ts";
 import type { Ban } from "./ban.ts";
 import { type BanChange, banAmong, createBanChanges, type PutAsked, type PutResult, type RemovalAsked } from "./ban-changes.ts";
 import { type BanSources, createBanList } from "./ban-list.ts";
@@ -29,6 +31,7 @@ export interface BanServiceOptions {
   readonly enforcer: Enforcer;
   readonly connections: Connections;
   readonly surroundings: Surroundings;
+  readonly audit: Pick<AuditService, "watch">;
   readonly clock: Clock;
   /** Never banned. */
   readonly protectedNetworks: readonly Network[];
@@ -50,7 +53,7 @@ export function banVersion({ address, causes }: Ban): string {
 
 /** The bans: the operator's from the store, the kernel's own from the kernel, one list. */
 export function createBanService(options: BanServiceOptions): BanService {
-  const { store, firewall, enforcer, connections, clock, protectedNetworks } = options;
+  const { store, firewall, enforcer, connections, audit, clock, protectedNetworks } = options;
   const listBans = createBanList(store);
   const terms = () => ({ protectedNetworks, room: firewall.banRoom() });
   const changes = createBanChanges({ guard: createLockoutGuard(options), clock, terms, sources });
@@ -78,9 +81,28 @@ export function createBanService(options: BanServiceOptions): BanService {
     }
   }
 
+  /** Stores a change and the note of it, or notes why it is refused. */
+  async function carryOut<Result>(
+    attempt: Pick<Attempt, "action" | "resource">,
+    { caller }: WriteTerms,
+    prepare: () => Promise<BanChange<Result>>,
+  ): Promise<BanChange<Result> & { readonly result: Result }> {
+    return audit.watch({ ...attempt, caller }, async () => {
+      const prepared = await prepare();
+      const result = await store.transact((change) => {
+        const applied = prepared.apply(change);
+        const noted = prepared.note(applied);
+        if (noted !== undefined) change.audit(changedNote(caller, clock.now(), noted));
+        return applied;
+      });
+      return { ...prepared, result };
+    });
+  }
+
   async function put(asked: PutAsked): Promise<BanOutcome> {
-    const { now, banned, apply } = await changes.put(asked, false);
-    const { operatorBan, created, changed } = await store.transact(apply);
+    const attempt = { action: "ban.put", resource: banResource(formatNetwork(asked.network)) } as const;
+    const { now, banned, result } = await carryOut(attempt, asked.terms, () => changes.put(asked, false));
+    const { operatorBan, created, changed } = result;
     const enforced = await enforcer.settle("bans");
     const severed = await sever(banned, enforced);
     const resource = banOf(operatorBan, await sources(now));
@@ -146,13 +168,14 @@ export function createBanService(options: BanServiceOptions): BanService {
     },
     put: async (text, request, conditions, terms) => put(replacement(text, request, conditions, terms)),
     async remove(text, conditions, terms, grace = {}) {
-      const { apply } = await changes.remove(removal(text, conditions, terms, grace));
-      await store.transact(apply);
+      const asked = removal(text, conditions, terms, grace);
+      const attempt = { action: "ban.delete", resource: banResource(formatNetwork(asked.network)) } as const;
+      await carryOut(attempt, terms, () => changes.remove(asked));
       return { enforced: await enforcer.settle("bans") };
     },
     async batch(batch, terms) {
-      const { banned, apply } = await changes.batch(batch, terms, false);
-      const counts = await store.transact(apply);
+      const attempt = { action: "ban.batch", resource: "bans" } as const;
+      const { banned, result: counts } = await carryOut(attempt, terms, () => changes.batch(batch, terms, false));
       const enforced = await enforcer.settle("bans");
       return { ...counts, enforced, severed: await sever(banned, enforced) };
     },

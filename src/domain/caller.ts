@@ -1,11 +1,13 @@
 /** Who asks for a write. */
 export interface Caller {
-  /** A token's name, or `socket`. */
+  /** A token's name, `admin` for the one in the file, or `socket`. */
   readonly actor: string;
   /** Canonical, without a zone; `null` over a unix socket. */
   readonly address: string | null;
   /** Has the scope `admin`. */
   readonly admin: boolean;
+  /** The request by which they ask, as the log and the audit name it; `null` where there is none. */
+  readonly requestId: string | null;
 }
 
 /** Who writes, and what they insist on. */

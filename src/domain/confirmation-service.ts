@@ -1,6 +1,10 @@
+import { changedNote, policyContent, policyResource, serviceCaller, timeOf } from "./audit.ts";
+import type { Caller } from "./caller.ts";
+import type { Confirmation } from "./confirmation.ts";
 import { assertInTime, pruneConfirmations, revertChange, waiting, waitingConfirmation } from "./confirmation-rules.ts";
 import { DomainError } from "./errors.ts";
-import type { Clock, Enforcer, Store } from "./ports.ts";
+import type { Policy } from "./policy.ts";
+import type { Clock, Enforcer, StateChange, Store } from "./ports.ts";
 import type { ConfirmationService } from "./services.ts";
 
 export interface ConfirmationServiceOptions {
@@ -20,19 +24,34 @@ export function createConfirmationService({ store, enforcer, clock }: Confirmati
     }
   }
 
+  function revertAs(caller: Caller, change: StateChange, confirmation: Confirmation, now: number): Policy | null {
+    const { policy } = confirmation;
+    const before = policyContent(change.policy(policy));
+    const restored = revertChange(change, confirmation, now);
+    const after = policyContent(restored);
+    const note = { action: "confirmation.revert", resource: policyResource(policy), before, after } as const;
+    change.audit(changedNote(caller, now, note));
+    return restored;
+  }
+
   return {
     list: () => waiting(store),
-    confirm: (id) =>
+    confirm: (id, { caller }) =>
       store.transact((change) => {
         const confirmation = waitingConfirmation(change, id);
-        assertInTime(confirmation, clock.now());
+        const now = clock.now();
+        assertInTime(confirmation, now);
         change.deleteConfirmation(id);
+        const { policy, actor, revertsAt } = confirmation;
+        const before = { id, actor, revertsAt: timeOf(revertsAt) };
+        const note = { action: "confirmation.confirm", resource: policyResource(policy), before, after: null } as const;
+        change.audit(changedNote(caller, now, note));
         return confirmation;
       }),
-    async revert(id) {
+    async revert(id, { caller }) {
       const reverted = await store.transact((change) => {
         const confirmation = waitingConfirmation(change, id);
-        return { confirmation, resource: revertChange(change, confirmation, clock.now()) };
+        return { confirmation, resource: revertAs(caller, change, confirmation, clock.now()) };
       });
       return { ...reverted, enforced: await settle() };
     },
@@ -40,7 +59,8 @@ export function createConfirmationService({ store, enforcer, clock }: Confirmati
     async revertDue(now) {
       if (!waiting(store).some(({ revertsAt }) => revertsAt <= now)) return;
       await store.transact((change) => {
-        for (const confirmation of waiting(change)) if (confirmation.revertsAt <= now) revertChange(change, confirmation, now);
+        const due = waiting(change).filter(({ revertsAt }) => revertsAt <= now);
+        for (const confirmation of due) revertAs(serviceCaller, change, confirmation, now);
         pruneConfirmations(change, now);
       });
       await settle();

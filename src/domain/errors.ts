@@ -15,7 +15,7 @@ export type DomainErrorCode =
   | "network-unsupported"
   | "no-room"
   | "not-ready"
-  | "forbidden"
+  | "insufficient-scope"
   | "gone"
   | "unconfirmed";
 

@@ -85,10 +85,10 @@ export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptio
   };
 }
 
-/** @throws {DomainError} `forbidden` */
+/** @throws {DomainError} `insufficient-scope` */
 export function assertMayOverride({ caller, allowLockout }: WriteTerms): void {
   if (allowLockout !== true || caller.admin) return;
-  throw new DomainError("forbidden", "allowLockout needs the scope admin.");
+  throw new DomainError("insufficient-scope", "allowLockout needs the scope admin.");
 }
 
 /** Why a ban of `network` would shut somebody out; `undefined` when it would not. */

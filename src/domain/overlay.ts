@@ -2,6 +2,7 @@ import { type Confirmation, compareConfirmations } from "./confirmation.ts";
 import { type Arrangement, createUpperLayer, type Entries, type UpperLayer } from "./entries.ts";
 import { comparePolicies, type Policy } from "./policy.ts";
 import type { DesiredState, StateChange } from "./ports.ts";
+import { compareTokens, type Token } from "./token.ts";
 
 /**
  * A change on top of `state` that stays in memory: what a transaction would see and leave, in the same order, without one.
@@ -38,6 +39,7 @@ export function createOverlay(state: DesiredState): StateChange {
   const lifts = layer({ values: state.lifts }, byItself);
   const graces = layer({ values: state.graces, get: state.grace }, byAddress);
   const confirmations = layer({ values: state.confirmations, get: state.confirmation }, byId);
+  const tokens = layer({ values: state.tokens, get: state.token }, byTokenName);
   return {
     revision: () => state.revision() + steps,
     policy: policies.get,
@@ -50,6 +52,8 @@ export function createOverlay(state: DesiredState): StateChange {
     graces: graces.values,
     confirmation: confirmations.get,
     confirmations: confirmations.values,
+    token: tokens.get,
+    tokens: tokens.values,
     putPolicy: put(policies, byName.keyOf),
     deletePolicy: (name) => remove(policies, name),
     putOperatorBan: put(operatorBans, byAddress.keyOf),
@@ -62,6 +66,10 @@ export function createOverlay(state: DesiredState): StateChange {
     deleteGrace: (address) => remove(graces, address),
     putConfirmation: put(confirmations, byId.keyOf),
     deleteConfirmation: (id) => remove(confirmations, id),
+    putToken: put(tokens, byTokenName.keyOf),
+    deleteToken: (name) => remove(tokens, name),
+    // What is only rehearsed leaves no trace.
+    audit: () => undefined,
   };
 }
 
@@ -70,6 +78,7 @@ const byAddress = { keyOf: ({ address }: { readonly address: string }) => addres
 const byHome = { keyOf: ({ home, address }: { readonly home: string; readonly address: string }) => `${home}\n${address}` };
 const byItself = { keyOf: (address: string) => address };
 const byId = { keyOf: ({ id }: Confirmation) => id, compare: compareConfirmations };
+const byTokenName = { keyOf: ({ name }: Token) => name, compare: compareTokens };
 
 function findIn<Entry>(values: Entries<Entry>["values"], { keyOf }: Arrangement<Entry>): Entries<Entry>["get"] {
   let byKey: ReadonlyMap<string, Entry> | undefined;

@@ -13,6 +13,7 @@ export interface PolicyAsked {
   /** What is to stand there instead of the present one; `undefined`: nothing. Refuses by throwing. */
   readonly specFrom: (current: Policy | undefined) => PolicySpec | undefined;
   readonly terms: PolicyWriteTerms;
+  readonly action: "policy.put" | "policy.delete";
   /** For the confirmation, when there is to be one. */
   readonly confirmationId: string;
 }
@@ -71,12 +72,13 @@ export function carryOut(change: StateChange, { name, policy, changed, confirmat
   change.putConfirmation(confirmation);
 }
 
-/** Undoes a change that the kernel refused. What somebody stored on top of it meanwhile stays theirs. */
-export function takeBack(change: StateChange, { name, previous, policy, changed, confirmation }: PolicyChange): void {
-  if (!changed || change.policy(name) !== policy) return;
+/** Undoes a change that the kernel refused, and answers true. What somebody stored on top of it meanwhile stays theirs: false. */
+export function takeBack(change: StateChange, { name, previous, policy, changed, confirmation }: PolicyChange): boolean {
+  if (!changed || change.policy(name) !== policy) return false;
   if (previous === undefined) change.deletePolicy(name);
   else change.putPolicy(previous);
   if (confirmation !== null) change.deleteConfirmation(confirmation.id);
+  return true;
 }
 
 /** True when both leave the same content, whatever its revision. */

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { changedNote, policyResource } from "./audit.ts";
+import type { AuditService } from "./audit-service.ts";
 import type { PolicyWriteTerms } from "./caller.ts";
 import { createConnectionCounter, type PolicyCount } from "./connection-counts.ts";
 import { desiredOf } from "./desired.ts";
@@ -11,6 +13,7 @@ import { assertMayOverride, createLockoutGuard, type FindLockouts, policyLockout
 import type { Network } from "./network.ts";
 import { createOverlay } from "./overlay.ts";
 import type { JudgedOffender, Offender, OffenderOutcome, Policy, PolicySpec } from "./policy.ts";
+import { policyChangeOf, takenBackNote } from "./policy-audit.ts";
 import {
   carryOut,
   decideChange,
@@ -42,6 +45,7 @@ export interface PolicyServiceOptions {
   readonly enforcer: Enforcer;
   readonly connections: Pick<Connections, "scan">;
   readonly surroundings: Surroundings;
+  readonly audit: Pick<AuditService, "watch">;
   readonly clock: Clock;
   /** Never counted and never banned. */
   readonly protectedNetworks: readonly Network[];
@@ -80,11 +84,12 @@ export function policyVersion(policy: Policy): string {
 
 /** The policies: what is stored, checked by the kernel before and enforced after. */
 export function createPolicyService(options: PolicyServiceOptions): PolicyService {
-  const { store, firewall, enforcer, connections, clock, protectedNetworks } = options;
+  const { store, firewall, enforcer, connections, audit, clock, protectedNetworks } = options;
   const guard = createLockoutGuard(options);
 
   /** All that can refuse a write before it is stored. */
   async function prepare(asked: PolicyAsked, rehearses: boolean): Promise<Prepared> {
+    assertMayOverride(asked.terms);
     const now = clock.now();
     const change = decideChange(store, asked, now);
     const overlay = createOverlay(store);
@@ -116,8 +121,13 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** Stores what is asked, as it is decided inside the transaction, where the answer counts; then waits for the kernel. */
-  async function write(asked: PolicyAsked, settle: (stored: PolicyChange) => Promise<boolean>): Promise<Written> {
-    const { change: prepared } = await prepare(asked, false);
+  async function write(
+    asked: PolicyAsked,
+    settle: (stored: PolicyChange, asked: PolicyAsked) => Promise<boolean>,
+  ): Promise<Written> {
+    const { caller } = asked.terms;
+    const attempt = { caller, action: asked.action, resource: policyResource(asked.name) };
+    const { change: prepared } = await audit.watch(attempt, () => prepare(asked, false));
     const { policy, changed } = prepared;
     if (policy !== undefined && !changed)
       return { change: prepared, enforced: enforcer.enforcementOf(policy).state !== "pending" };
@@ -126,11 +136,12 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
       const change = decideChange(transaction, asked, now);
       if (!leavesTheSame(change, prepared)) return undefined;
       carryOut(transaction, change, now);
+      if (change.changed) transaction.audit(changedNote(caller, now, policyChangeOf(asked, change)));
       return change;
     });
     // Somebody else's change came between, and what is wanted now is not what the kernel was asked about.
     if (stored === undefined) return write(asked, settle);
-    return { change: stored, enforced: await settle(stored) };
+    return { change: stored, enforced: await settle(stored, asked) };
   }
 
   async function writePolicy(asked: PolicyAsked): Promise<PolicyOutcome> {
@@ -140,11 +151,13 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** The check can pass and the write be refused all the same: then the caller is told so, and nothing stays stored. */
-  async function settleOrTakeBack(stored: PolicyChange): Promise<boolean> {
+  async function settleOrTakeBack(stored: PolicyChange, asked: PolicyAsked): Promise<boolean> {
     try {
       return await enforcer.settle("rules");
     } catch (error) {
-      await store.transact((change) => takeBack(change, stored));
+      await store.transact((change) => {
+        if (takeBack(change, stored)) change.audit(takenBackNote(asked, stored, error, clock.now()));
+      });
       throw error;
     }
   }
@@ -243,17 +256,26 @@ function editing(name: string, edit: PolicyEdit, conditions: Preconditions, term
 }
 
 function removal(name: string, conditions: Preconditions, terms: PolicyWriteTerms): PolicyAsked {
-  return askedOf(name, terms, (current) => {
-    assertPolicyPreconditions(conditions, existing(current, name));
-    return undefined;
-  });
+  return askedOf(
+    name,
+    terms,
+    (current) => {
+      assertPolicyPreconditions(conditions, existing(current, name));
+      return undefined;
+    },
+    "policy.delete",
+  );
 }
 
-/** @throws {DomainError} `forbidden`, `invalid-input` */
-function askedOf(name: string, terms: PolicyWriteTerms, specFrom: PolicyAsked["specFrom"]): PolicyAsked {
-  assertMayOverride(terms);
+/** @throws {DomainError} `invalid-input` */
+function askedOf(
+  name: string,
+  terms: PolicyWriteTerms,
+  specFrom: PolicyAsked["specFrom"],
+  action: PolicyAsked["action"] = "policy.put",
+): PolicyAsked {
   validateConfirmWithin(terms.confirmWithin);
-  return { name, specFrom, terms, confirmationId: randomBytes(16).toString("base64url") };
+  return { name, specFrom, terms, action, confirmationId: randomBytes(16).toString("base64url") };
 }
 
 function existing(policy: Policy | undefined, name: string): Policy {

@@ -1,6 +1,8 @@
+import type { AuditEntry, AuditFilter, AuditNote, AuditPage } from "./audit.ts";
 import type { Grace, KernelBan, OperatorBan } from "./ban.ts";
 import type { Confirmation } from "./confirmation.ts";
 import type { Enforcement, Offender, Policy } from "./policy.ts";
+import type { Token } from "./token.ts";
 
 /** Time, injectable so that no test sleeps. */
 export interface Clock {
@@ -12,7 +14,7 @@ export interface Clock {
   after(delay: number, callback: () => void): () => void;
 }
 
-/** Reads of the desired state; each sees the last committed change. */
+/** Reads of the stored state; each sees the last committed change. */
 export interface DesiredState {
   /** Grows with every committed change. */
   revision(): number;
@@ -32,6 +34,9 @@ export interface DesiredState {
   confirmation(id: string): Confirmation | undefined;
   /** All of them, reverted ones included until they are removed. */
   confirmations(): readonly Confirmation[];
+  token(name: string): Token | undefined;
+  /** Sorted by name; expired ones included until they are removed. */
+  tokens(): readonly Token[];
 }
 
 /** Changes inside one transaction. Each put or delete moves `revision` on. */
@@ -55,6 +60,11 @@ export interface StateChange extends DesiredState {
   putConfirmation(confirmation: Confirmation): void;
   /** True when there was one. */
   deleteConfirmation(id: string): boolean;
+  putToken(token: Token): void;
+  /** True when there was one. */
+  deleteToken(name: string): boolean;
+  /** Writes down what this transaction did, after it did so, with the revisions; moves none on. */
+  audit(note: AuditNote): void;
 }
 
 /** The durable truth. */
@@ -64,6 +74,8 @@ export interface Store extends DesiredState {
    * the error is passed on. Changes that wait at the same time share one commit.
    */
   transact<T>(work: (change: StateChange) => T): Promise<T>;
+  /** Committed notes, newest first. */
+  auditEntries(filter: AuditFilter, page: AuditPage): readonly AuditEntry[];
   close(): void;
 }
 

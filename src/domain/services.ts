@@ -44,7 +44,7 @@ export interface PolicyForesight {
 export type PolicyEdit = (current: PolicySpec) => PolicySpec;
 
 /**
- * Every write: @throws {DomainError} `unconfirmed` while an earlier change of the policy waits for its confirmation, `forbidden` for
+ * Every write: @throws {DomainError} `unconfirmed` while an earlier change of the policy waits for its confirmation, `insufficient-scope` for
  * `allowLockout` without `admin`.
  */
 export interface PolicyService {
@@ -80,9 +80,9 @@ export interface ConfirmationService {
   /** Those that wait, the next to be reverted first. */
   list(): readonly Confirmation[];
   /** Keeps the change. @throws {DomainError} `not-found`, `gone` when its time is over or it was reverted */
-  confirm(id: string): Promise<Confirmation>;
+  confirm(id: string, terms: Pick<WriteTerms, "caller">): Promise<Confirmation>;
   /** Undoes the change at once. @throws {DomainError} `not-found`, `gone` when it was reverted already */
-  revert(id: string): Promise<RevertOutcome>;
+  revert(id: string, terms: Pick<WriteTerms, "caller">): Promise<RevertOutcome>;
   /** The next deadline, in milliseconds since the epoch; in the past while what is due is not reverted. */
   nextDeadline(): number | null;
   /**
@@ -171,7 +171,7 @@ export interface BanPage {
 
 /**
  * While the kernel can't be read, bans that it made are those that were seen last, and none is `enforced`.
- * Every write: @throws {DomainError} `forbidden` for `allowLockout` without `admin`
+ * Every write: @throws {DomainError} `insufficient-scope` for `allowLockout` without `admin`
  */
 export interface BanService {
   /** Sorted by address (`compareNetworks`); all of them, or a page, which costs far less where there are many. @throws {DomainError} `invalid-input` */

@@ -2,10 +2,12 @@ import type { DatabaseSync } from "node:sqlite";
 import { initial } from "./migrations/0001-initial.ts";
 import { kernelBans } from "./migrations/0002-kernel-bans.ts";
 import { confirmations } from "./migrations/0003-confirmations.ts";
+import { tokens } from "./migrations/0004-tokens.ts";
+import { audit } from "./migrations/0005-audit.ts";
 import { StoreOpenError } from "./store-error.ts";
 
 /** The script at index n takes a database from `user_version` n to n + 1. A released script is never edited. */
-const migrations: readonly string[] = [initial, kernelBans, confirmations];
+const migrations: readonly string[] = [initial, kernelBans, confirmations, tokens, audit];
 
 /**
  * Brings the database to the newest version, in one transaction.

@@ -21,6 +21,17 @@ export function integerOrNullOf(row: Row, column: string): number | null {
   return row[column] === null ? null : integerOf(row, column);
 }
 
+export function textOrNullOf(row: Row, column: string): string | null {
+  return row[column] === null ? null : textOf(row, column);
+}
+
+/** A SHA-256 in hexadecimal. */
+export function digestOf(row: Row, column: string): string {
+  const value = textOf(row, column);
+  if (!/^[0-9a-f]{64}$/.test(value)) throw unreadable(column);
+  return value;
+}
+
 export function choiceOf<const Choice extends string>(row: Row, column: string, choices: readonly Choice[]): Choice {
   const value = row[column];
   const found = choices.find((choice) => choice === value);
@@ -42,11 +53,21 @@ export function jsonRowOf(row: Row, column: string): Row {
   return value;
 }
 
+/** A JSON object, whatever its values. */
+export function jsonObjectOrNullOf(row: Row, column: string): Readonly<Record<string, unknown>> | null {
+  if (row[column] === null) return null;
+  const value = parseJson(textOf(row, column));
+  if (!isObject(value)) throw unreadable(column);
+  return value;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function isRow(value: unknown): value is Row {
   return (
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
+    isObject(value) &&
     Object.values(value).every((field) => field === null || typeof field === "string" || typeof field === "number")
   );
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DesiredState, StateChange, Store } from "../domain/ports.ts";
+import { type AuditLimits, auditLimits, openAuditTrail } from "./audit-trail.ts";
 import { databaseFile, openDatabase } from "./database.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { type OpenTable, openTable, type Reads } from "./open-table.ts";
@@ -11,24 +12,31 @@ import { kernelBansTable } from "./tables/kernel-bans-table.ts";
 import { liftsTable } from "./tables/lifts-table.ts";
 import { operatorBansTable } from "./tables/operator-bans-table.ts";
 import { policiesTable } from "./tables/policies-table.ts";
+import { tokensTable } from "./tables/tokens-table.ts";
 import { together } from "./transactional.ts";
 
+export interface StoreOptions {
+  readonly stateDirectory: string;
+  /** How much of the audit is kept. */
+  readonly audit?: AuditLimits;
+}
+
 /**
- * Opens the store in `stateDirectory`, which is made (0700) where it is missing. All reads come from memory: the database is this
- * process's alone, so the rows read at the start and the changes committed since are what it holds.
+ * Opens the store in `stateDirectory`, which is made (0700) where it is missing. All reads but those of the
+ * audit come from memory: the database is this process's alone, so the rows read at the start and the changes committed since are what it holds.
  * @throws {StoreOpenError}
  */
-export function openStore({ stateDirectory }: { readonly stateDirectory: string }): Store {
+export function openStore({ stateDirectory, audit = auditLimits }: StoreOptions): Store {
   const database = openDatabase(stateDirectory);
   try {
-    return createStore(database);
+    return createStore(database, audit);
   } catch (error) {
     database.close();
     throw toStoreOpenError(error, databaseFile(stateDirectory));
   }
 }
 
-function createStore(database: DatabaseSync): Store {
+function createStore(database: DatabaseSync, limits: AuditLimits): Store {
   const tables = {
     policies: openTable(database, policiesTable),
     operatorBans: openTable(database, operatorBansTable),
@@ -36,12 +44,14 @@ function createStore(database: DatabaseSync): Store {
     lifts: openTable(database, liftsTable),
     graces: openTable(database, gracesTable),
     confirmations: openTable(database, confirmationsTable),
+    tokens: openTable(database, tokensTable),
   };
   const revision = openRevision(database);
+  const trail = openAuditTrail(database, limits);
 
   function readsOf(look: Look, revisionNow: () => number): DesiredState {
     const [policies, operatorBans] = [look(tables.policies), look(tables.operatorBans)];
-    const [graces, confirmations] = [look(tables.graces), look(tables.confirmations)];
+    const [graces, confirmations, tokens] = [look(tables.graces), look(tables.confirmations), look(tables.tokens)];
     return {
       revision: revisionNow,
       policy: policies.get,
@@ -54,12 +64,15 @@ function createStore(database: DatabaseSync): Store {
       graces: graces.values,
       confirmation: confirmations.get,
       confirmations: confirmations.values,
+      token: tokens.get,
+      tokens: tokens.values,
     };
   }
 
   /** @param mayChange throws where it is too late for a change */
   function changeOf(mayChange: () => void): StateChange {
-    const { policies, operatorBans, kernelBans, lifts, graces, confirmations } = tables;
+    const before = revision.current();
+    const { policies, operatorBans, kernelBans, lifts, graces, confirmations, tokens } = tables;
 
     function put<Entry>(table: OpenTable<Entry>): (entry: Entry) => void {
       return (entry) => {
@@ -92,11 +105,17 @@ function createStore(database: DatabaseSync): Store {
       deleteGrace: remove(graces),
       putConfirmation: put(confirmations),
       deleteConfirmation: remove(confirmations),
+      putToken: put(tokens),
+      deleteToken: remove(tokens),
+      audit(note) {
+        mayChange();
+        trail.append(note, before, revision.current());
+      },
     };
   }
 
   const groupCommit = createGroupCommit<StateChange>(database, {
-    ...together([revision, ...Object.values(tables)]),
+    ...together([revision, trail, ...Object.values(tables)]),
     open() {
       let ended = false;
       const change = changeOf(() => {
@@ -109,11 +128,15 @@ function createStore(database: DatabaseSync): Store {
         },
       };
     },
-    seal: revision.save,
+    seal() {
+      trail.trim();
+      revision.save();
+    },
   });
   let closed = false;
   return {
     ...readsOf((table) => table.committed, revision.committed),
+    auditEntries: trail.read,
     async transact(work) {
       if (closed) throw new Error("the store is closed");
       return groupCommit.transact(work);

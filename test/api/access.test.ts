@@ -32,7 +32,7 @@ const closedRoutes = [
 
 test("the token of the admin is known, and nothing like it", () => {
   const access = createAdminAccess(adminToken);
-  assert.deepEqual(access.verifyToken(adminToken), { actor: "admin", admin: true });
+  assert.deepEqual(access.verifyToken(adminToken), { actor: "admin", scopes: ["admin"] });
   for (const token of ["", adminToken.toUpperCase(), `${adminToken}x`, adminToken.slice(1)])
     assert.equal(access.verifyToken(token), undefined);
 });

@@ -91,8 +91,8 @@ const refusals: readonly Refusal[] = [
   { write: ["POST", "/v1/bans", { address: "203.0.113.9" }], status: 507, slug: "no-room" },
   { write: ["PUT", "/v1/bans/203.0.113.9", {}], status: 507, slug: "no-room" },
   { write: ["POST", "/v1/bans/batch", { put: [{ address: "203.0.113.9" }] }], status: 507, slug: "no-room" },
-  { write: ["PUT", "/v1/policies/web?allowLockout=true", policy], headers: asCi, status: 403, slug: "forbidden" },
-  { write: ["DELETE", "/v1/bans/203.0.113.200?allowLockout=true"], headers: asCi, status: 403, slug: "forbidden" },
+  { write: ["PUT", "/v1/policies/web?allowLockout=true", policy], headers: asCi, status: 403, slug: "insufficient-scope" },
+  { write: ["DELETE", "/v1/bans/203.0.113.200?allowLockout=true"], headers: asCi, status: 403, slug: "insufficient-scope" },
 ];
 
 /** Policies `web` and `waiting`, which waits for a confirmation; a full list of bans; a kernel that refuses all rules; a caller at 198.51.100.7. */

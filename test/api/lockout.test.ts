@@ -66,7 +66,7 @@ test("allowLockout without the scope admin is 403 on every write, whether somebo
     ["POST", "/v1/bans/batch", { delete: ["203.0.113.9"] }],
   ] as const) {
     const answer = await api.send(method, `${url}?allowLockout=true`, body, asCi);
-    assertProblem(answer, 403, "forbidden");
+    assertProblem(answer, 403, "insufficient-scope");
     assert.partialDeepStrictEqual(answer.body, { detail: "allowLockout needs the scope admin." });
     assert.equal(answer.headers["connlimitd-changed"], "false");
   }

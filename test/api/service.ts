@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from "fastify";
-import { type Access, createAdminAccess, type Transport } from "../../src/api/access/access.ts";
+import { createAccess, type Transport } from "../../src/api/access/access.ts";
+import { createFailedAttempts } from "../../src/api/access/failed-attempts.ts";
 import type { Readiness } from "../../src/api/health/routes.ts";
 import { isRecord } from "../../src/api/requests/schema-words.ts";
 import { createServer } from "../../src/api/server.ts";
 import type { BanService } from "../../src/domain/services.ts";
+import { sampleToken } from "../support/samples.ts";
 import { createTestServices } from "../support/test-services.ts";
 import { type Answer, assertDocumented } from "./documented-answer.ts";
 import { createFakeInspector, createFakePassHistory, type FakeInspector, type FakePassHistory } from "./fake-inspector.ts";
 
 export const adminToken = "correct-horse-battery-staple";
 
-/** The token of `ci`, who is no administrator. */
+/** The token of `ci`, who may write and is no administrator. */
 export const ciToken = "ci-may-write-and-no-more";
 
 /** What differs between the servers of the tests. */
@@ -38,11 +40,6 @@ export interface Api extends ReturnType<typeof createTestServices> {
 
 type Method = NonNullable<InjectOptions["method"]>;
 
-const adminAccess = createAdminAccess(adminToken);
-const testAccess: Access = {
-  verifyToken: (token) => (token === ciToken ? { actor: "ci", admin: false } : adminAccess.verifyToken(token)),
-};
-
 /** Starts a server whose state goes with the test. */
 export async function startApi(
   test: TestContext,
@@ -62,7 +59,12 @@ export async function startApi(
     enforcer: services.enforcer,
     inspector,
     enforcement,
-    access: testAccess,
+    tokens: services.tokens,
+    audit: services.audit,
+    access: createAccess(adminToken, {
+      identify: (text) => (text === ciToken ? sampleToken(text) : services.tokens.identify(text)),
+    }),
+    attempts: createFailedAttempts(services.clock),
     readiness: () => readiness,
     cursorSecret,
     version: "0.0.0-test",

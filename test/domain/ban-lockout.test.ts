@@ -44,7 +44,7 @@ test("over a unix socket there is no caller to protect, but SSH clients, gateway
 
 test("allowLockout overrides the guard for an administrator, and needs the scope", async (t) => {
   const { store, bans } = createTestServices(t);
-  const forbidden = { code: "forbidden", message: /allowLockout needs the scope admin/ };
+  const forbidden = { code: "insufficient-scope", message: /allowLockout needs the scope admin/ };
   const daring = sampleTerms({ allowLockout: true });
   await assert.rejects(bans.put("172.16.0.99", sampleBanRequest(), {}, daring), forbidden);
   await assert.rejects(bans.create("203.0.113.9", sampleBanRequest(), daring), forbidden);

@@ -36,19 +36,19 @@ test("what fell due while nothing ran is reverted at once, and can't be confirme
   const { stateDirectory, previous, confirmation } = await leaveUnconfirmed(t);
   const { store, clock, policies, confirmations } = createTestServices(t, { stateDirectory });
   clock.advance(3_600_000);
-  await assert.rejects(confirmations.confirm(confirmation.id), { code: "gone" });
+  await assert.rejects(confirmations.confirm(confirmation.id, sampleTerms()), { code: "gone" });
   await confirmations.revertDue(clock.now());
   assert.deepEqual(policies.get("mysql"), { ...previous, revision: 3, updatedAt: clock.now() });
   store.close();
   const later = createTestServices(t, { stateDirectory });
-  await assert.rejects(later.confirmations.confirm(confirmation.id), { code: "gone", message: /was undone at/ });
+  await assert.rejects(later.confirmations.confirm(confirmation.id, sampleTerms()), { code: "gone", message: /was undone at/ });
   assert.deepEqual([later.confirmations.list(), later.policies.get("mysql").maxConnections], [[], 2]);
 });
 
 test("a confirmation holds over a restart", async (t) => {
   const { stateDirectory, confirmation, resource } = await leaveUnconfirmed(t);
   const { store, confirmations } = createTestServices(t, { stateDirectory });
-  await confirmations.confirm(confirmation.id);
+  await confirmations.confirm(confirmation.id, sampleTerms());
   store.close();
   const later = createTestServices(t, { stateDirectory });
   later.clock.advance(3_600_000);

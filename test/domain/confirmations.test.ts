@@ -41,12 +41,12 @@ test("a change that is confirmed stays", async (t) => {
   const { clock, policies, confirmations } = createTestServices(t);
   const { confirmation } = await policies.create("mysql", samplePolicySpec(), unsure);
   clock.advance(59_999);
-  assert.deepEqual(await confirmations.confirm(only(confirmations)), confirmation);
+  assert.deepEqual(await confirmations.confirm(only(confirmations), sampleTerms()), confirmation);
   assert.deepEqual([confirmations.list(), confirmations.nextDeadline()], [[], null]);
   clock.advance(1);
   await confirmations.revertDue(clock.now());
   assert.equal(policies.list().length, 1);
-  await assert.rejects(confirmations.confirm(confirmation?.id ?? ""), { code: "not-found" });
+  await assert.rejects(confirmations.confirm(confirmation?.id ?? "", sampleTerms()), { code: "not-found" });
 });
 
 test("nothing is reverted before its time, and everything at it", async (t) => {
@@ -96,12 +96,12 @@ test("a change can be reverted at once, and then neither confirmed nor reverted 
   const { clock, policies, confirmations } = createTestServices(t);
   const { confirmation } = await policies.create("mysql", samplePolicySpec(), unsure);
   const id = only(confirmations);
-  const reverted = await confirmations.revert(id);
+  const reverted = await confirmations.revert(id, sampleTerms());
   assert.deepEqual(reverted, { confirmation, resource: null, enforced: true });
   assert.deepEqual([policies.list(), confirmations.list()], [[], []]);
   const gone = { code: "gone", message: new RegExp(`undone at ${new Date(clock.now()).toISOString()}`) };
-  await assert.rejects(confirmations.confirm(id), gone);
-  await assert.rejects(confirmations.revert(id), gone);
+  await assert.rejects(confirmations.confirm(id, sampleTerms()), gone);
+  await assert.rejects(confirmations.revert(id, sampleTerms()), gone);
 });
 
 test("after the deadline a change can't be confirmed, whether it is reverted yet or not", async (t) => {
@@ -109,25 +109,25 @@ test("after the deadline a change can't be confirmed, whether it is reverted yet
   await policies.create("mysql", samplePolicySpec(), unsure);
   const id = only(confirmations);
   clock.advance(60_000);
-  await assert.rejects(confirmations.confirm(id), { code: "gone", message: /The time to confirm .* was over at/ });
+  await assert.rejects(confirmations.confirm(id, sampleTerms()), { code: "gone", message: /The time to confirm .* was over at/ });
   assert.equal(confirmations.nextDeadline(), clock.now());
   await confirmations.revertDue(clock.now());
-  await assert.rejects(confirmations.confirm(id), { code: "gone", message: /was undone at/ });
-  await assert.rejects(confirmations.confirm("another"), { code: "not-found" });
-  await assert.rejects(confirmations.revert("another"), { code: "not-found" });
+  await assert.rejects(confirmations.confirm(id, sampleTerms()), { code: "gone", message: /was undone at/ });
+  await assert.rejects(confirmations.confirm("another", sampleTerms()), { code: "not-found" });
+  await assert.rejects(confirmations.revert("another", sampleTerms()), { code: "not-found" });
 });
 
 test("reverted changes are forgotten after a day", async (t) => {
   const { store, clock, policies, confirmations } = createTestServices(t);
   await policies.create("mysql", samplePolicySpec(), unsure);
   const id = only(confirmations);
-  await confirmations.revert(id);
+  await confirmations.revert(id, sampleTerms());
   clock.advance(86_399_999);
   await policies.create("mysql", samplePolicySpec(), unsure);
-  await assert.rejects(confirmations.confirm(id), { code: "gone" });
+  await assert.rejects(confirmations.confirm(id, sampleTerms()), { code: "gone" });
   clock.advance(60_000);
   await confirmations.revertDue(clock.now());
-  await assert.rejects(confirmations.confirm(id), { code: "not-found" });
+  await assert.rejects(confirmations.confirm(id, sampleTerms()), { code: "not-found" });
   assert.equal(store.confirmations().length, 1);
 });
 
@@ -156,7 +156,7 @@ test("a second write to a policy whose change waits is refused, and told what wa
     await assert.rejects(policies.foresee.remove("mysql", {}, again), refused);
   }
   await policies.put("web", samplePolicySpec({ ports: [80] }), {}, unsure);
-  await confirmations.confirm(id);
+  await confirmations.confirm(id, sampleTerms());
   await policies.put("mysql", other, {}, unsure);
   assert.equal(confirmations.list().length, 2);
 });
@@ -204,7 +204,7 @@ test("a revert holds even when the kernel refuses or can't take it now", async (
   await policies.create("web", samplePolicySpec({ ports: [80] }), unsure);
   enforcer.refuse(new DomainError("kernel-refused", "iptables-restore: line 3 failed"));
   const [{ id } = { id: "" }] = confirmations.list();
-  assert.equal((await confirmations.revert(id)).enforced, false);
+  assert.equal((await confirmations.revert(id, sampleTerms())).enforced, false);
   enforcer.delay("the lock is held");
   clock.advance(60_000);
   await confirmations.revertDue(clock.now());

@@ -145,7 +145,7 @@ const event: fc.Arbitrary<(services: Services) => unknown> = fc.oneof(
   ),
   fc.constant(({ confirmations, clock }: Services) => confirmations.revertDue(clock.now())),
   fc.constant(async ({ confirmations }: Services) => {
-    for (const { id } of confirmations.list()) await confirmations.confirm(id).catch(() => undefined);
+    for (const { id } of confirmations.list()) await confirmations.confirm(id, sampleTerms()).catch(() => undefined);
   }),
 );
 
@@ -205,6 +205,14 @@ test("500 random changes: the rehearsal changes nothing, and says what the write
     }),
     { numRuns: 20 },
   );
-  const kinds = ["changed true", "changed false", "lockout", "forbidden", "precondition-failed", "not-found", "invalid-input"];
+  const kinds = [
+    "changed true",
+    "changed false",
+    "lockout",
+    "insufficient-scope",
+    "precondition-failed",
+    "not-found",
+    "invalid-input",
+  ];
   for (const kind of kinds) assert.ok(seen.has(kind), `${kind} is among ${[...seen.keys()]}`);
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createOverlay } from "../../src/domain/overlay.ts";
 import type { DesiredState, StateChange } from "../../src/domain/ports.ts";
-import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy } from "../support/samples.ts";
+import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy, sampleToken } from "../support/samples.ts";
 import { createTestStore } from "../support/test-store.ts";
 
 const steps: Readonly<Record<string, (change: StateChange, key: string, time: number) => unknown>> = {
@@ -19,6 +19,8 @@ const steps: Readonly<Record<string, (change: StateChange, key: string, time: nu
   deleteGrace: (change, address) => change.deleteGrace(address),
   putConfirmation: (change, id, revertsAt) => change.putConfirmation(sampleConfirmation({ id, revertsAt })),
   deleteConfirmation: (change, id) => change.deleteConfirmation(id),
+  putToken: (change, name, createdAt) => change.putToken(sampleToken(name, { name, createdAt })),
+  deleteToken: (change, name) => change.deleteToken(name),
 };
 
 const keys = ["a", "b", "c", "d"] as const;
@@ -29,7 +31,14 @@ function contentOf(state: DesiredState) {
   return {
     revision: state.revision(),
     lists: [state.policies(), state.operatorBans(), state.kernelBans(), state.lifts(), state.graces(), state.confirmations()],
-    found: keys.map((key) => [state.policy(key), state.operatorBan(key), state.grace(key), state.confirmation(key)]),
+    tokens: state.tokens(),
+    found: keys.map((key) => [
+      state.policy(key),
+      state.operatorBan(key),
+      state.grace(key),
+      state.confirmation(key),
+      state.token(key),
+    ]),
   };
 }
 

@@ -85,7 +85,7 @@ test("allowLockout overrides the guard for an administrator, and needs the scope
   const { store, connections, policies } = createTestServices(t);
   connections.open(caller, 3306, 3);
   const spec = samplePolicySpec({ ban: host });
-  const forbidden = { code: "forbidden" };
+  const forbidden = { code: "insufficient-scope" };
   const daring = sampleTerms({ allowLockout: true });
   await assert.rejects(policies.create("mysql", spec, daring), forbidden);
   await assert.rejects(

@@ -2,6 +2,7 @@ import type { Grace, KernelBan, OperatorBan } from "../../src/domain/ban.ts";
 import type { Confirmation } from "../../src/domain/confirmation.ts";
 import type { Policy } from "../../src/domain/policy.ts";
 import type { StateChange, Store } from "../../src/domain/ports.ts";
+import type { Token } from "../../src/domain/token.ts";
 
 export interface MemoryStore extends Store {
   /** Makes every transaction fail with `error` until it is called with `undefined`. */
@@ -55,6 +56,7 @@ export function createMemoryStore(): MemoryStore {
   const kernelBans = createTable<KernelBan>((ban) => `${ban.home} ${ban.address}`, moveOn);
   const lifts = createTable<string>((address) => address, moveOn);
   const confirmations = createTable<Confirmation>((confirmation) => confirmation.id, moveOn);
+  const tokens = createTable<Token>((token) => token.name, moveOn);
   const graces = createTable<Grace>((grace) => grace.address, moveOn);
 
   const change: StateChange = {
@@ -69,6 +71,8 @@ export function createMemoryStore(): MemoryStore {
     graces: graces.all,
     confirmation: confirmations.get,
     confirmations: confirmations.all,
+    token: tokens.get,
+    tokens: tokens.all,
     putPolicy: policies.put,
     deletePolicy: policies.delete,
     putOperatorBan: bans.put,
@@ -81,6 +85,9 @@ export function createMemoryStore(): MemoryStore {
     deleteGrace: graces.delete,
     putConfirmation: confirmations.put,
     deleteConfirmation: confirmations.delete,
+    putToken: tokens.put,
+    deleteToken: tokens.delete,
+    audit: () => undefined,
   };
 
   return {
@@ -91,6 +98,7 @@ export function createMemoryStore(): MemoryStore {
       if (failure !== undefined) throw failure;
       return work(change);
     },
+    auditEntries: () => [],
     close: () => undefined,
     get transactions() {
       return transactions;

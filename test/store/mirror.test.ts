@@ -3,13 +3,22 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { DesiredState, StateChange } from "../../src/domain/ports.ts";
 import { openStore } from "../../src/store/store.ts";
-import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy } from "../support/samples.ts";
+import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy, sampleToken } from "../support/samples.ts";
 import { temporaryDirectory } from "../support/test-store.ts";
 
 const operation = fc.record({
   kind: fc.constantFrom(
     ...(["putPolicy", "deletePolicy", "putBan", "deleteBan", "putKernelBan", "deleteKernelBan"] as const),
-    ...(["putLift", "deleteLift", "putGrace", "deleteGrace", "putConfirmation", "deleteConfirmation"] as const),
+    ...([
+      "putLift",
+      "deleteLift",
+      "putGrace",
+      "deleteGrace",
+      "putConfirmation",
+      "deleteConfirmation",
+      "putToken",
+      "deleteToken",
+    ] as const),
   ),
   key: fc.constantFrom("a", "b", "c"),
   time: fc.nat(),
@@ -31,6 +40,8 @@ const operations: Readonly<Record<Operation["kind"], (change: StateChange, key: 
   deleteGrace: (change, address) => change.deleteGrace(address),
   putConfirmation: (change, id, revertsAt) => change.putConfirmation(sampleConfirmation({ id, revertsAt })),
   deleteConfirmation: (change, id) => change.deleteConfirmation(id),
+  putToken: (change, name, createdAt) => change.putToken(sampleToken(name, { name, createdAt })),
+  deleteToken: (change, name) => change.deleteToken(name),
 };
 
 /** All that a store holds, in an order of its own. */
@@ -44,7 +55,14 @@ function contentOf(store: DesiredState) {
     lifts: sorted(store.lifts()),
     graces: sorted(store.graces()),
     confirmations: store.confirmations(),
-    found: ["a", "b", "c"].map((key) => [store.policy(key), store.operatorBan(key), store.grace(key), store.confirmation(key)]),
+    tokens: store.tokens(),
+    found: ["a", "b", "c"].map((key) => [
+      store.policy(key),
+      store.operatorBan(key),
+      store.grace(key),
+      store.confirmation(key),
+      store.token(key),
+    ]),
   };
 }
 

@@ -7,7 +7,7 @@ import { databaseFile } from "../../src/store/database.ts";
 import { initial } from "../../src/store/migrations/0001-initial.ts";
 import { openStore } from "../../src/store/store.ts";
 import { StoreOpenError, type StoreOpenErrorCode } from "../../src/store/store-error.ts";
-import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy } from "../support/samples.ts";
+import { sampleConfirmation, sampleKernelBan, sampleOperatorBan, samplePolicy, sampleToken } from "../support/samples.ts";
 import { createTestStore, temporaryDirectory } from "../support/test-store.ts";
 
 function assertRefused(stateDirectory: string, code: StoreOpenErrorCode, wayOut: RegExp): void {
@@ -74,6 +74,7 @@ test("a reopened store holds what was written, byte for byte", async (t) => {
     sampleConfirmation({ previous: null, revertsAt: 1, revertedAt: 2 }),
     ...policies.map((previous) => sampleConfirmation({ id: previous.name, policy: previous.name, previous })),
   ];
+  const tokens = [sampleToken("a", { expiresAt: 1 }), sampleToken("b", { name: "reader", scopes: ["read"] })];
   await first.transact((change) => {
     for (const policy of policies) change.putPolicy(policy);
     for (const ban of bans) change.putOperatorBan(ban);
@@ -81,6 +82,7 @@ test("a reopened store holds what was written, byte for byte", async (t) => {
     for (const grace of graces) change.putGrace(grace);
     for (const confirmation of confirmations) change.putConfirmation(confirmation);
     change.putLift("2001:db8::/64");
+    for (const token of tokens) change.putToken(token);
   });
   first.close();
 
@@ -90,7 +92,8 @@ test("a reopened store holds what was written, byte for byte", async (t) => {
   assert.deepEqual(new Set(second.kernelBans()), new Set(kernelBans));
   assert.deepEqual([second.graces(), second.lifts()], [graces, ["2001:db8::/64"]]);
   assert.deepEqual(second.confirmations(), confirmations);
-  assert.equal(second.revision(), 11);
+  assert.deepEqual(second.tokens(), tokens);
+  assert.equal(second.revision(), 13);
 });
 
 test("a database of the first release is brought up to date, with all that it holds", async (t) => {
@@ -170,6 +173,8 @@ for (const [what, sql] of [
   ["an earlier policy that is no JSON", "UPDATE confirmations SET previous = '{'"],
   ["an earlier policy that is none", `UPDATE confirmations SET previous = '{"name":["mysql"]}'`],
   ["an earlier policy without its parts", "UPDATE confirmations SET previous = '{}'"],
+  ["a token with a scope that does not exist", `UPDATE tokens SET scopes = '["root"]'`],
+  ["a token without a digest", "UPDATE tokens SET digest = 'secret'"],
   ["no revision", "DELETE FROM meta"],
 ] as const) {
   test(`a database with ${what} is refused`, async (t) => {
@@ -179,6 +184,7 @@ for (const [what, sql] of [
       change.putPolicy(samplePolicy());
       change.putKernelBan(sampleKernelBan());
       change.putConfirmation(sampleConfirmation());
+      change.putToken(sampleToken("secret"));
     });
     store.close();
     tamper(stateDirectory, sql);

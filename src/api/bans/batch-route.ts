@@ -22,6 +22,7 @@ export const batchRoute: FastifyPluginAsyncTypebox<BatchRouteOptions> = async (a
     {
       bodyLimit,
       preValidation: async ({ body }) => assertBounded(body),
+      config: { scope: "bans:write" },
       schema: {
         operationId: "writeBans",
         tags: ["bans"],

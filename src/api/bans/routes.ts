@@ -36,7 +36,7 @@ export interface BanRouteOptions {
 const tags = ["bans"];
 const noQuery = strictObject({});
 const writeQuery = strictObject(writeParameters);
-const config = { readOnlyFields: readOnlyBanFields };
+const config = { readOnlyFields: readOnlyBanFields, scope: "bans:write" } as const;
 const ban = reference(BanResource);
 const written = reference(WrittenBanResource);
 const foresight = reference(BanForesightResource);
@@ -52,6 +52,7 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
   app.get(
     "/v1/bans",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listBans",
         tags,
@@ -101,6 +102,7 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
   app.get(
     "/v1/bans/:address",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "getBan",
         tags,
@@ -156,6 +158,7 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
   app.delete(
     "/v1/bans/:address",
     {
+      config: { scope: "bans:write" },
       schema: {
         operationId: "deleteBan",
         tags,
@@ -173,7 +176,7 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
             "Connlimitd-Changed",
           ),
           204: empty("Lifted, in the store and in the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "uri-too-long", "precondition-failed", "not-ready"),
+          ...problems("invalid-input", "insufficient-scope", "not-found", "uri-too-long", "precondition-failed", "not-ready"),
         },
       },
     },

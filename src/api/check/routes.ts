@@ -16,6 +16,7 @@ export const checkRoutes: FastifyPluginAsyncTypebox<CheckRouteOptions> = async (
   app.get(
     "/v1/check/:ip",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "checkAddress",
         tags: ["looking"],

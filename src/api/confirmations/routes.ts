@@ -34,6 +34,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
   app.get(
     "/v1/confirmations",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listConfirmations",
         tags,
@@ -52,7 +53,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
   app.post(
     "/v1/confirmations/:id",
     {
-      config: { takesNoBody: true },
+      config: { takesNoBody: true, scope: "policies:write" },
       schema: {
         operationId: "confirmChange",
         tags,
@@ -62,12 +63,12 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
         querystring: strictObject({}),
         response: {
           200: json("The change stays; this was its confirmation. Stored durably.", confirmation, "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "gone", "uri-too-long", "unsupported-media-type"),
+          ...problems("invalid-input", "insufficient-scope", "not-found", "gone", "uri-too-long", "unsupported-media-type"),
         },
       },
     },
-    async ({ params }, reply) => {
-      const confirmed = await confirmations.confirm(params.id);
+    async ({ caller, params }, reply) => {
+      const confirmed = await confirmations.confirm(params.id, { caller });
       return reply.header("connlimitd-changed", "true").send(presentConfirmation(confirmed));
     },
   );
@@ -75,6 +76,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
   app.delete(
     "/v1/confirmations/:id",
     {
+      config: { scope: "policies:write" },
       schema: {
         operationId: "revertChange",
         tags,
@@ -89,12 +91,12 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
             "Connlimitd-Changed",
           ),
           204: empty("Undone, in the store and in the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "gone", "uri-too-long"),
+          ...problems("invalid-input", "insufficient-scope", "not-found", "gone", "uri-too-long"),
         },
       },
     },
-    async ({ params }, reply) => {
-      const { enforced } = await confirmations.revert(params.id);
+    async ({ caller, params }, reply) => {
+      const { enforced } = await confirmations.revert(params.id, { caller });
       const { status, headers, body } = removalAnswer(enforced, "It is undone in the store");
       return reply.code(status).headers(headers).send(body);
     },

@@ -18,6 +18,7 @@ export const connectionRoutes: FastifyPluginAsyncTypebox<ConnectionRouteOptions>
   app.get(
     "/v1/connections",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listConnections",
         tags: ["looking"],

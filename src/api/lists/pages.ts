@@ -2,7 +2,8 @@ import { type TProperties, type TSchema, Type } from "typebox";
 import { cursorField, nullable, strictObject } from "../fields.ts";
 import type { Cursors } from "./cursors.ts";
 
-const defaultLimit = 100;
+/** Items of a page where nobody asks for another number. */
+export const defaultLimit = 100;
 
 const pageFields = {
   limit: Type.Optional(

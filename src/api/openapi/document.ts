@@ -1,5 +1,6 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
+import { AuditEntryResource } from "../audit/schemas.ts";
 import { BanBatchBody, BanBatchResult, BatchForesightResource } from "../bans/batch-schemas.ts";
 import { BanForesightResource, BanReplacement, BanResource, NewBan, WrittenBanResource } from "../bans/schemas.ts";
 import { CheckResource } from "../check/schemas.ts";
@@ -21,6 +22,7 @@ import {
 import { RecentListResource, RecentListSummaryResource } from "../recent/schemas.ts";
 import { Pending } from "../requests/write-answer.ts";
 import { StatusResource } from "../status/schemas.ts";
+import { IssuedTokenResource, NewToken, TokenForesightResource, TokenResource } from "../tokens/schemas.ts";
 import { Problem, problemExamples } from "./responses.ts";
 
 /** The schemas that have a name in the document and are referred to by it. */
@@ -56,6 +58,11 @@ const namedSchemas = [
   StatusResource,
   RecentListSummaryResource,
   RecentListResource,
+  TokenResource,
+  NewToken,
+  IssuedTokenResource,
+  TokenForesightResource,
+  AuditEntryResource,
 ];
 
 const description = `Connection-limit policies and bans for the host that it runs on, enforced by netfilter.
@@ -67,8 +74,9 @@ const description = `Connection-limit policies and bans for the host that it run
 - \`?dryRun=true\` on a write of a policy or a ban answers 200 with what it would do, and does nothing; what the write would be refused for, the dry run is refused for.
 - A write that would shut out its caller, an SSH client, a gateway or this host is 409; \`?allowLockout=true\` overrides that for the scope \`admin\`.
 - \`?confirmWithin=SECONDS\` on a write of a policy undoes it unless \`POST /v1/confirmations/{id}\` keeps it in time.
+- Every answer has an \`X-Request-Id\`, under which the log and \`GET /v1/audit\` know the request.
 - A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431.
-- Over a unix socket no token is needed.`;
+- Every operation says which scope its token needs; \`admin\` has all of them, and every token may read. Over a unix socket no token is needed.`;
 
 /** Collects the schemas of the routes that are registered from now on into an OpenAPI 3.1 document: `app.swagger()`. */
 export function describeRoutes(app: FastifyInstance, version: string): void {
@@ -83,6 +91,7 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
         { name: "confirmations", description: "Changes of policies that are undone unless somebody keeps them." },
         { name: "bans", description: "Whose packets are refused, and why." },
         { name: "looking", description: "What the kernel does now; nothing is changed." },
+        { name: "access", description: "Who may, and who did what." },
         { name: "health", description: "For supervisors." },
         { name: "problems", description: "What the errors mean." },
         { name: "openapi", description: "This document." },
@@ -91,7 +100,12 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
       components: {
         examples: problemExamples(),
         securitySchemes: {
-          bearer: { type: "http", scheme: "bearer", description: "`admin.token` in the state directory has the first one." },
+          bearer: {
+            type: "http",
+            scheme: "bearer",
+            description:
+              "`admin.token` in the state directory has the first one, with the scope `admin`; `POST /v1/tokens` makes others. The scope that an operation needs stands beside it; `admin` has all of them, and every token may read.",
+          },
         },
       },
     },

@@ -94,17 +94,18 @@ const commonProblems = [
   "internal",
 ] as const satisfies readonly ProblemSlug[];
 
-/** The problems of a route that reads a body. */
+/** The problems of a route that reads a body, hence of a write. */
 export const bodyProblems = [
   "invalid-input",
   "malformed-json",
   "payload-too-large",
   "unsupported-media-type",
+  "insufficient-scope",
 ] as const satisfies readonly ProblemSlug[];
 
 /** The problem answers of a route by status, with an example for each type: the common ones and these. */
 export function problems(...slugs: readonly ProblemSlug[]): Readonly<Record<string, DocumentedResponse>> {
-  return publicProblems("unauthorized", ...slugs);
+  return publicProblems("unauthorized", "too-many-failures", ...slugs);
 }
 
 /** The same for a route that needs no token. */
@@ -114,8 +115,8 @@ export function publicProblems(...slugs: readonly ProblemSlug[]): Readonly<Recor
   return Object.fromEntries(entries.map(([status, sameStatus]) => [String(status), problemResponse(status, sameStatus)]));
 }
 
-/** What no documented operation answers: the method is another one, or the rate of callers is limited. */
-const elsewhere: readonly ProblemSlug[] = ["method-not-allowed", "too-many-failures"];
+/** What no documented operation answers, as the method is another one. */
+const elsewhere: readonly ProblemSlug[] = ["method-not-allowed"];
 
 /** One example for each type of problem, by slug; the answers of the routes refer to them. */
 export function problemExamples() {
@@ -128,7 +129,7 @@ export function problemExamples() {
 function problemResponse(status: number, slugs: readonly ProblemSlug[]): DocumentedResponse {
   const headers: HeaderField[] = [];
   if (status === 401) headers.push("WWW-Authenticate");
-  if (status === 503) headers.push("Retry-After");
+  if (status === 429 || status === 503) headers.push("Retry-After");
   return {
     description: slugs.map((slug) => `${problemTypes[slug].title} (\`${slug}\`).`).join(" "),
     ...headerObject(headers),

@@ -18,6 +18,7 @@ export const offenderRoute: FastifyPluginAsyncTypebox<OffenderRouteOptions> = as
   app.get(
     "/v1/policies/:name/offenders",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listOffenders",
         tags: ["policies"],

@@ -39,7 +39,7 @@ export interface PolicyRouteOptions {
 const tags = ["policies"];
 const noQuery = strictObject({});
 const writeQuery = strictObject(policyWriteParameters);
-const config = { readOnlyFields: readOnlyPolicyFields };
+const config = { readOnlyFields: readOnlyPolicyFields, scope: "policies:write" } as const;
 const policy = reference(PolicyResource);
 const written = reference(WrittenPolicy);
 const foresight = reference(PolicyForesightResource);
@@ -83,6 +83,7 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
   app.get(
     "/v1/policies",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listPolicies",
         tags,
@@ -131,6 +132,7 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
   app.get(
     "/v1/policies/:name",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "getPolicy",
         tags,
@@ -225,6 +227,7 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
   app.delete(
     "/v1/policies/:name",
     {
+      config: { scope: "policies:write" },
       schema: {
         operationId: "deletePolicy",
         tags,
@@ -244,7 +247,15 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
             "Connlimitd-Changed",
           ),
           204: empty("Removed, from the store and from the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "uri-too-long", "unconfirmed", "precondition-failed", "not-ready"),
+          ...problems(
+            "invalid-input",
+            "insufficient-scope",
+            "not-found",
+            "uri-too-long",
+            "unconfirmed",
+            "precondition-failed",
+            "not-ready",
+          ),
         },
       },
     },

@@ -1,7 +1,7 @@
 import { DomainError } from "../../domain/errors.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { fieldErrors, isValidationFailure } from "../requests/field-errors.ts";
-import { ApiProblem, invalidInput, maxRepeatedErrors, refusal } from "./problem.ts";
+import { ApiProblem, insufficientScope, invalidInput, maxRepeatedErrors, refusal } from "./problem.ts";
 import type { ProblemSlug } from "./problem-types.ts";
 
 /** What the HTTP edge knows about the route that failed. */
@@ -52,6 +52,8 @@ function fromDomain(error: DomainError): ApiProblem {
   // Where there are many, the message of the domain says more than a few of them would.
   if (error.code === "invalid-input" && length > 0 && length <= maxRepeatedErrors) return invalidInput(error.errors);
   if (error.code === "not-ready") return notReady(error.message, error);
+  // The domain knows one thing that not everybody may who may write: to override the lockout guard.
+  if (error.code === "insufficient-scope") return insufficientScope("admin", error.message, error);
   return refusal(error.code, error.message, error.errors, { cause: error });
 }
 

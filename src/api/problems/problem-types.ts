@@ -42,9 +42,10 @@ export const problemTypes = {
     status: 401,
     title: "A valid token is needed",
     explanation:
-      "Over TCP every request carries a bearer token; only /livez, /readyz, /openapi.json and /docs need none. The token was missing or is not known.",
+      "Over TCP every request carries a bearer token; only /livez, /readyz, /openapi.json and /docs need none. The token was missing, is not known (any more), or its time is over.",
     remedies: [
       'Send the header "Authorization: Bearer <token>"; the first token is in admin.token in the state directory (/var/lib/connlimitd).',
+      "Make another token with POST /v1/tokens.",
       "On the host itself, use the unix socket: who can open it needs no token.",
     ],
     example: "A bearer token is needed: Authorization: Bearer <token>.",
@@ -53,13 +54,24 @@ export const problemTypes = {
     status: 403,
     title: "The request is refused",
     explanation:
-      "The request comes from a web page (it carries an Origin header), or its token does not reach this far: allowLockout=true needs the scope admin. The service is not for browsers: only its own page at /docs may be read by one. Nothing was changed.",
+      "The request comes from a web page (it carries an Origin header), or it is for a Host that is not this service. The service is not for browsers: only its own page at /docs may be read by one. Nothing was changed.",
     remedies: [
       "Call the service with a program such as curl, without an Origin header.",
-      "Use a token with the scope that the route needs: admin.token in the state directory, or the unix socket on the host itself, have all of them.",
-      "Send the write without allowLockout: it is needed only where somebody would be shut out.",
+      "Call it by an address on which it listens, or add the name to CONNLIMITD_ALLOWED_HOSTS.",
     ],
     example: "Requests with an Origin header are refused.",
+  },
+  "insufficient-scope": {
+    status: 403,
+    title: "The token is not for this",
+    explanation:
+      "The token is good, but it lacks the scope that this needs; `detail` and the header WWW-Authenticate name it. Every token may read; bans:write is for writing bans, policies:write for writing policies and for confirmations, and admin is for all of it, for tokens, for the audit and for allowLockout=true. Nothing was changed.",
+    remedies: [
+      "Use a token with the scope that is named: admin.token in the state directory, or the unix socket on the host itself, have all of them.",
+      "Have an administrator make one with POST /v1/tokens.",
+      "Send the write without allowLockout: it is needed only where somebody would be shut out.",
+    ],
+    example: "PUT /v1/policies/:name needs the scope policies:write, and the token has read.",
   },
   "not-found": {
     status: 404,
@@ -90,8 +102,11 @@ export const problemTypes = {
     status: 409,
     title: "It exists already",
     explanation:
-      "POST creates, and there is a policy with this name, or an operator's ban on this address, already. Nothing was changed.",
-    remedies: ["Use PUT, which creates or replaces."],
+      "POST creates, and there is a policy or a token with this name, or an operator's ban on this address, already. Nothing was changed.",
+    remedies: [
+      "Use PUT, which creates or replaces.",
+      "A token is never changed: remove it and make another, or take another name.",
+    ],
     example: "There is a policy named mysql already.",
   },
   lockout: {
@@ -187,9 +202,10 @@ export const problemTypes = {
   "too-many-failures": {
     status: 429,
     title: "Too many failed authentications",
-    explanation: "Your address sent too many wrong tokens in a short time.",
-    remedies: ["Wait for the seconds in the header Retry-After, then use a valid token."],
-    example: "Too many failed authentications from this address.",
+    explanation:
+      "More than ten requests of one minute came from your address (for IPv6, from its /64) with a token that is not good. Until the minute is over, such requests are answered with this and are not looked at any closer; requests with a good token are served all the same.",
+    remedies: ["Use a good token: nothing has to be waited for then.", "Look for a program that still sends an old token."],
+    example: "Too many failed authentications from this address; wait 42 seconds.",
   },
   "header-too-large": {
     status: 431,

@@ -1,4 +1,5 @@
 import type { FieldError } from "../../domain/errors.ts";
+import type { Scope } from "../../domain/scope.ts";
 import { type ProblemSlug, problemTypes, problemUri } from "./problem-types.ts";
 
 export interface ProblemOptions {
@@ -52,6 +53,12 @@ export function problemDocument(problem: ApiProblem, requestId?: string): Proble
 /** Parameters and headers are named like the fields of an object, so that every pointer is a JSON pointer (RFC 6901). */
 function withPointer({ pointer, message }: FieldError): FieldError {
   return { pointer: pointer === "" || pointer.startsWith("/") ? pointer : `/${pointer}`, message };
+}
+
+/** The token is good, and not for this (RFC 6750, 3.1). */
+export function insufficientScope(needed: Scope, detail: string, cause?: unknown): ApiProblem {
+  const headers = { "www-authenticate": `Bearer error="insufficient_scope", scope="${needed}"` };
+  return new ApiProblem("insufficient-scope", detail, { headers, cause });
 }
 
 /** How many wrong fields one answer names. */

@@ -13,6 +13,7 @@ export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     "/problems/:slug",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "getProblemType",
         tags: ["problems"],

@@ -28,6 +28,7 @@ export const recentRoutes: FastifyPluginAsyncTypebox<RecentRouteOptions> = async
   app.get(
     "/v1/recent",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "listRecentLists",
         tags,
@@ -49,6 +50,7 @@ export const recentRoutes: FastifyPluginAsyncTypebox<RecentRouteOptions> = async
   app.get(
     "/v1/recent/:list",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "getRecentList",
         tags,

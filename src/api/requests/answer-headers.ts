@@ -1,9 +1,9 @@
 import type { FastifyInstance } from "fastify";
 
-/** What every answer says: it is true now, and it is what its type says. */
+/** What every answer says: it is true now, it is what its type says, and this is its name in the log and in the audit. */
 export function setCommonHeaders(app: FastifyInstance): void {
-  app.addHook("onRequest", async (_request, reply) => {
-    reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  app.addHook("onRequest", async ({ id }, reply) => {
+    reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff", "x-request-id": id });
   });
 }
 

@@ -31,7 +31,7 @@ export const refuseOtherMethods: FastifyPluginAsync<{ readonly routes: KnownRout
       method: METHODS.filter((method) => !allowed.includes(method)),
       url,
       schema: { hide: true },
-      config: { isPublic: known.some(({ config }) => config?.isPublic === true) },
+      config: known.some(({ config }) => config?.isPublic === true) ? { isPublic: true } : { scope: "read" },
       // Here rather than in the handler: a body that no one wants is not read.
       onRequest: async (request) => refuse(request.method),
       handler: async (request) => refuse(request.method),

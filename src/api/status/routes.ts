@@ -21,6 +21,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<StatusRouteOptions> = async
   app.get(
     "/v1/status",
     {
+      config: { scope: "read" },
       schema: {
         operationId: "getStatus",
         tags: ["looking"],
