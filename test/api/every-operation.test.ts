@@ -142,9 +142,10 @@ test("a route that declares no scope keeps the server from getting ready", async
   const app = Fastify();
   declareScopes(app);
   app.get("/open", { config: { isPublic: true } }, async () => "");
-  app.register(async (scope) => {
+  app.register((scope, _options, done) => {
     scope.get("/guarded", { config: { scope: "read" } }, async () => "");
     scope.put("/forgotten/:name", async () => "");
+    done();
   });
   await assert.rejects(async () => app.ready(), /routes without a scope: PUT \/forgotten\/:name/);
 });
