@@ -18,6 +18,7 @@ import type { Store } from "./domain/ports.ts";
 import type { ConfirmationService } from "./domain/services.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
+import { createStoreWatch } from "./enforcement/store-watch.ts";
 import { runCommand } from "./netfilter/command/run.ts";
 import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
@@ -67,12 +68,14 @@ export async function startService(config: Config): Promise<Service> {
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
   const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
+  const storeWatch = createStoreWatch({ store, clock: systemClock, log });
   const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
   await reconciler.start();
   deadlines.start();
+  storeWatch.start();
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
-    await deadlines.stop();
+    await Promise.all([deadlines.stop(), storeWatch.stop()]);
     await reconciler.stop();
     store.close();
     await unlock();
@@ -157,7 +160,7 @@ function createServers(
       access: createAdminAccess(adminToken),
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
-        const reason = enforcer.failure();
+        const reason = enforcer.failure() ?? store.failure();
         return reason === null ? { ready: true } : { ready: false, reason };
       },
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),

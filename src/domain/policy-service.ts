@@ -116,7 +116,11 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** Stores what is asked, as it is decided inside the transaction, where the answer counts; then waits for the kernel. */
-  async function write(asked: PolicyAsked, settle: (stored: PolicyChange) => Promise<boolean>): Promise<Written> {
+  async function write(
+    asked: PolicyAsked,
+    settle: (stored: PolicyChange, since: number) => Promise<boolean>,
+    since = clock.monotonic(),
+  ): Promise<Written> {
     const { change: prepared } = await prepare(asked, false);
     const { policy, changed } = prepared;
     if (policy !== undefined && !changed)
@@ -129,8 +133,8 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
       return change;
     });
     // Somebody else's change came between, and what is wanted now is not what the kernel was asked about.
-    if (stored === undefined) return write(asked, settle);
-    return { change: stored, enforced: await settle(stored) };
+    if (stored === undefined) return write(asked, settle, since);
+    return { change: stored, enforced: await settle(stored, since) };
   }
 
   async function writePolicy(asked: PolicyAsked): Promise<PolicyOutcome> {
@@ -140,9 +144,9 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** The check can pass and the write be refused all the same: then the caller is told so, and nothing stays stored. */
-  async function settleOrTakeBack(stored: PolicyChange): Promise<boolean> {
+  async function settleOrTakeBack(stored: PolicyChange, since: number): Promise<boolean> {
     try {
-      return await enforcer.settle("rules");
+      return await enforcer.settle("rules", since);
     } catch (error) {
       await store.transact((change) => takeBack(change, stored));
       throw error;
@@ -150,9 +154,9 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** What is left without the policy stood beside it before: that the kernel refuses it now is no reason to bring the policy back. */
-  async function settleRemoval(): Promise<boolean> {
+  async function settleRemoval(_stored: PolicyChange, since: number): Promise<boolean> {
     try {
-      return await enforcer.settle("rules");
+      return await enforcer.settle("rules", since);
     } catch (error) {
       if (error instanceof DomainError && error.code === "kernel-refused") return false;
       throw error;

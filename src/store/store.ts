@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DesiredState, StateChange, Store } from "../domain/ports.ts";
 import { databaseFile, openDatabase } from "./database.ts";
+import { createDiskHealth } from "./disk-health.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { type OpenTable, openTable, type Reads } from "./open-table.ts";
 import { openRevision } from "./revision.ts";
@@ -21,14 +22,14 @@ import { together } from "./transactional.ts";
 export function openStore({ stateDirectory }: { readonly stateDirectory: string }): Store {
   const database = openDatabase(stateDirectory);
   try {
-    return createStore(database);
+    return createStore(database, databaseFile(stateDirectory));
   } catch (error) {
     database.close();
     throw toStoreOpenError(error, databaseFile(stateDirectory));
   }
 }
 
-function createStore(database: DatabaseSync): Store {
+function createStore(database: DatabaseSync, file: string): Store {
   const tables = {
     policies: openTable(database, policiesTable),
     operatorBans: openTable(database, operatorBansTable),
@@ -111,12 +112,18 @@ function createStore(database: DatabaseSync): Store {
     },
     seal: revision.save,
   });
+  const health = createDiskHealth(file);
   let closed = false;
   return {
     ...readsOf((table) => table.committed, revision.committed),
     async transact(work) {
       if (closed) throw new Error("the store is closed");
-      return groupCommit.transact(work);
+      return health.watch(() => groupCommit.transact(work));
+    },
+    failure: health.failure,
+    async probe() {
+      if (!(await health.isInDoubt()) || closed) return;
+      await health.watch(() => groupCommit.transact(revision.rewrite));
     },
     close() {
       if (closed) return;

@@ -91,6 +91,10 @@ export function createMemoryStore(): MemoryStore {
       if (failure !== undefined) throw failure;
       return work(change);
     },
+    failure: () => failure?.message ?? null,
+    probe: async () => {
+      if (failure !== undefined) throw failure;
+    },
     close: () => undefined,
     get transactions() {
       return transactions;

@@ -62,7 +62,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
         querystring: strictObject({}),
         response: {
           200: json("The change stays; this was its confirmation. Stored durably.", confirmation, "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "gone", "uri-too-long", "unsupported-media-type"),
+          ...problems("invalid-input", "not-found", "gone", "uri-too-long", "unsupported-media-type", "store-unwritable"),
         },
       },
     },
@@ -89,7 +89,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<ConfirmationRouteOpti
             "Connlimitd-Changed",
           ),
           204: empty("Undone, in the store and in the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "gone", "uri-too-long"),
+          ...problems("invalid-input", "not-found", "gone", "uri-too-long", "store-unwritable"),
         },
       },
     },

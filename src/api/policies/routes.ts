@@ -43,7 +43,15 @@ const config = { readOnlyFields: readOnlyPolicyFields };
 const policy = reference(PolicyResource);
 const written = reference(WrittenPolicy);
 const foresight = reference(PolicyForesightResource);
-const writeProblems = [...bodyProblems, "lockout", "unconfirmed", "precondition-failed", "kernel-refused", "not-ready"] as const;
+const writeProblems = [
+  ...bodyProblems,
+  "lockout",
+  "unconfirmed",
+  "precondition-failed",
+  "kernel-refused",
+  "not-ready",
+  "store-unwritable",
+] as const;
 const pending = json(
   "Stored durably, but not in the kernel yet: `enforcement.state` is `pending`, and the service keeps trying.",
   written,
@@ -244,7 +252,15 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
             "Connlimitd-Changed",
           ),
           204: empty("Removed, from the store and from the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "not-found", "uri-too-long", "unconfirmed", "precondition-failed", "not-ready"),
+          ...problems(
+            "invalid-input",
+            "not-found",
+            "uri-too-long",
+            "unconfirmed",
+            "precondition-failed",
+            "not-ready",
+            "store-unwritable",
+          ),
         },
       },
     },
