@@ -67,7 +67,7 @@ export interface Store extends DesiredState {
   transact<T>(work: (change: StateChange) => T): Promise<T>;
   /** Why the disk did not take the last commit, as a sentence; null when it did. */
   failure(): string | null;
-  /** Finds out whether that still holds, by a commit that changes nothing where the last one failed or there is hardly any room left. */
+  /** Finds out whether that still holds, by a commit of nothing but the revision, where the last one failed or there is hardly any room left. */
   probe(): Promise<void>;
   close(): void;
 }

@@ -2,8 +2,10 @@ import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DomainError } from "../domain/errors.ts";
 
-/** Bytes of free space under which a commit is tried, to see whether there is still room for one: a commit of a few rows takes some 20,000. */
+/** Bytes of free space under which a commit is tried, to see whether there is still room for one. */
 const scarce = 1024 * 1024;
+/** The same under which it is not tried again once it has failed: a commit of a single row could pass where others do not. */
+const hardlyAny = 64 * 1024;
 
 /** Whether the disk takes what is committed. */
 export interface DiskHealth {
@@ -11,7 +13,7 @@ export interface DiskHealth {
   failure(): string | null;
   /** Runs something that commits, remembers what came of it, and turns the disk's refusal into a `DomainError` `store-unwritable`. */
   watch<T>(commit: () => Promise<T>): Promise<T>;
-  /** True when only a commit can tell. */
+  /** True when only a commit can tell whether it does now. */
   isInDoubt(): Promise<boolean>;
 }
 
@@ -33,13 +35,8 @@ export function createDiskHealth(file: string): DiskHealth {
       }
     },
     isInDoubt: async () => {
-      if (failure !== null) return true;
-      try {
-        const { bavail, bsize } = await statfs(dirname(file));
-        return bavail * bsize < scarce;
-      } catch {
-        return true;
-      }
+      const free = await freeBytes(dirname(file));
+      return failure === null ? free < scarce : free >= hardlyAny;
     },
   };
 }
@@ -51,6 +48,16 @@ const refusals = new Map<number, string>([
   [13, "the disk is full; free some space on its file system"],
   [14, "its directory is gone or can't be written; put it back as it was and restart the service"],
 ]);
+
+/** Where the file system does not tell, there is as much as could be. */
+async function freeBytes(directory: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
 
 function refusalOf(error: unknown): string | undefined {
   if (!(error instanceof Error && "errcode" in error && typeof error.errcode === "number")) return undefined;

@@ -12,8 +12,6 @@ export interface Revision extends Transactional {
   advance(): void;
   /** Writes the current one, if it has moved. */
   save(): void;
-  /** Writes the committed one once more: a change on the disk and nowhere else. */
-  rewrite(): void;
 }
 
 /** @throws {UnreadableRowError} */
@@ -34,9 +32,6 @@ export function openRevision(database: DatabaseSync): Revision {
     advance: () => replace(current() + 1),
     save() {
       if (current() !== committed) update.run(current());
-    },
-    rewrite() {
-      update.run(committed);
     },
     begin() {
       open.push(current());

@@ -123,7 +123,8 @@ function createStore(database: DatabaseSync, file: string): Store {
     failure: health.failure,
     async probe() {
       if (!(await health.isInDoubt()) || closed) return;
-      await health.watch(() => groupCommit.transact(revision.rewrite));
+      // SQLite does not write what stays the same.
+      await health.watch(() => groupCommit.transact(revision.advance));
     },
     close() {
       if (closed) return;

@@ -9,8 +9,10 @@ import type { CommandResult, Network } from "./namespaces.ts";
 export const root = join(import.meta.dirname, "..", "..");
 
 const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-nft`, `${name}-legacy`]);
-/** Every program that the service and the way into its namespace need, but ipset. */
-const programs = ["ip", "setpriv", "conntrack", "ss", ...iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`])];
+/** Every program of iptables that the service can start. */
+export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`]);
+/** Every other program that the service and the way into its namespace need, but ipset. */
+export const otherPrograms = ["ip", "setpriv", "conntrack", "ss"];
 
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {
@@ -37,6 +39,8 @@ export interface Answer {
 export interface Service {
   readonly stateDirectory: string;
   readonly socketPath: string;
+  /** The number of the process that was started last. */
+  pid(): number;
   request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number>;
@@ -60,7 +64,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const stateDirectory = options.stateDirectory ?? join(directory.path, "state");
   const socketPath = join(directory.path, "api.sock");
   const settings: Record<string, string> = {
-    PATH: options.withoutIpset === true ? await linkPrograms(join(directory.path, "bin"), programs) : (process.env["PATH"] ?? ""),
+    PATH:
+      options.withoutIpset === true
+        ? await linkPrograms(join(directory.path, "bin"), [...iptablesPrograms, ...otherPrograms])
+        : (process.env["PATH"] ?? ""),
     NODE_COMPILE_CACHE: join(root, "node_modules/.cache/connlimitd-test"),
     CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
     CONNLIMITD_STATE_DIR: stateDirectory,
@@ -69,7 +76,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...options.env,
   };
   let output = "";
-  let running: { readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void } | undefined;
+  let running:
+    | { readonly pid: number; readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void }
+    | undefined;
 
   const launch = async (): Promise<void> => {
     const child = network.spawn("host", process.execPath, [join(root, "src/main.ts")], {
@@ -84,7 +93,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         resolve(code ?? -1);
       });
     });
-    running = { ended, over: () => child.exitCode !== null || child.signalCode !== null, signal: (name) => child.kill(name) };
+    running = {
+      pid: child.pid ?? 0,
+      ended,
+      over: () => child.exitCode !== null || child.signalCode !== null,
+      signal: (name) => child.kill(name),
+    };
     await eventually("the service answers /readyz with 200", readyOrOver, { within: readyTimeout });
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
@@ -115,6 +129,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     stateDirectory,
     socketPath,
+    pid: () => running?.pid ?? 0,
     request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
     stop: () => end("SIGTERM"),
     async kill() {
