@@ -19,6 +19,7 @@ import type { ConfirmationService } from "./domain/services.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
 import { createStoreWatch } from "./enforcement/store-watch.ts";
+import { createLogDestination } from "./log-destination.ts";
 import { runCommand } from "./netfilter/command/run.ts";
 import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
@@ -28,6 +29,7 @@ import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.t
 import { assertNetAdmin, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
+import { StartError } from "./start-error.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
 import { openStore } from "./store/store.ts";
 import { StoreOpenError } from "./store/store-error.ts";
@@ -38,17 +40,6 @@ const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
 
 /** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.8 s at most. */
 const stopLimit = 4000;
-
-/** The service can't start. The message is one line for the operator. */
-export class StartError extends Error {
-  override readonly name = "StartError";
-  readonly exitCode: number;
-
-  constructor(exitCode: number, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
 
 /** The running service. */
 export interface Service {
@@ -61,7 +52,7 @@ export interface Service {
  * @throws {StartError}
  */
 export async function startService(config: Config): Promise<Service> {
-  const log = pino({ level: config.logLevel });
+  const log = pino({ level: config.logLevel }, createLogDestination());
   const firewall = await openFirewall(config, log);
   const unlock = await lock();
   const store = orStartError(() => openStore(config));
@@ -70,7 +61,8 @@ export async function startService(config: Config): Promise<Service> {
   const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
   const storeWatch = createStoreWatch({ store, clock: systemClock, log });
   const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
-  await reconciler.start();
+  // Both mostly wait: for programs, and for the event loop.
+  await Promise.all([reconciler.start(), ...servers.map(({ app }) => app.ready())]);
   deadlines.start();
   storeWatch.start();
   const stop = async (): Promise<void> => {
