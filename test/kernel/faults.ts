@@ -51,7 +51,10 @@ export async function createFaultScene(backend: Backend): Promise<FaultScene> {
     await api.putPolicy("kept", { ports: [3306], maxConnections: 2, ban: { seconds: 600 } });
     await api.putBan("203.0.113.9");
     let number = 0;
-    const next = (): number => (number += 1);
+    const next = (): number => {
+      number += 1;
+      return number;
+    };
     return { network, backend, service, api, iptables, ipset, lock, next, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
