@@ -10,12 +10,22 @@ export interface BenchArguments {
 /** `--count N` and `--backend nft|legacy`; both backends unless one is named. @throws {TypeError} */
 export function readArguments(defaultCount: number): BenchArguments {
   const { values } = parseArgs({ options: { count: { type: "string" }, backend: { type: "string" } } });
-  const count = Number(values.count ?? defaultCount);
-  if (!Number.isInteger(count) || count < 1) throw new TypeError(`--count takes a whole number from 1 on, not ${values.count}`);
+  return { count: wholeNumber("count", values.count, defaultCount), backends: backendsOf(values.backend) };
+}
+
+/** The value of `--NAME`. @throws {TypeError} when it is not a whole number from 1 on */
+export function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
+  const value = Number(text ?? otherwise);
+  if (!Number.isInteger(value) || value < 1) throw new TypeError(`--${name} takes a whole number from 1 on, not ${text}`);
+  return value;
+}
+
+/** Both backends unless `--backend` names one. @throws {TypeError} */
+export function backendsOf(named: string | undefined): readonly Backend[] {
   const all: readonly Backend[] = ["nft", "legacy"];
-  const backends = all.filter((backend) => values.backend === undefined || values.backend === backend);
-  if (backends.length === 0) throw new TypeError(`--backend takes nft or legacy, not ${values.backend}`);
-  return { count, backends };
+  const backends = all.filter((backend) => named === undefined || named === backend);
+  if (backends.length === 0) throw new TypeError(`--backend takes nft or legacy, not ${named}`);
+  return backends;
 }
 
 /** Milliseconds by what was done. */

@@ -21,6 +21,8 @@ import type { ConfirmationService } from "./domain/services.ts";
 import { createTokenService } from "./domain/token-service.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
+import { createStoreWatch } from "./enforcement/store-watch.ts";
+import { createLogDestination } from "./log-destination.ts";
 import { runCommand } from "./netfilter/command/run.ts";
 import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
@@ -31,6 +33,7 @@ import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
 import { createServiceManager, type Supervision } from "./service-manager.ts";
+import { StartError } from "./start-error.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
 import { openStore } from "./store/store.ts";
 import { StoreOpenError } from "./store/store-error.ts";
@@ -41,17 +44,6 @@ const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
 
 /** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.8 s at most. */
 const stopLimit = 4000;
-
-/** The service can't start. The message is one line for the operator. */
-export class StartError extends Error {
-  override readonly name = "StartError";
-  readonly exitCode: number;
-
-  constructor(exitCode: number, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
 
 /** The running service. */
 export interface Service {
@@ -65,21 +57,24 @@ export interface Service {
  * @throws {StartError}
  */
 export async function startService(config: Config, supervision: Supervision | null): Promise<Service> {
-  const log = pino({ level: config.logLevel });
+  const log = pino({ level: config.logLevel }, createLogDestination());
   const firewall = await openFirewall(config, log);
   const unlock = await lock();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
   const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
+  const storeWatch = createStoreWatch({ store, clock: systemClock, log });
   const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
   const manager = createServiceManager({ supervision, run: runCommand, clock: systemClock, progress: reconciler, log });
-  await reconciler.start();
+  // Both mostly wait: for programs, and for the event loop.
+  await Promise.all([reconciler.start(), ...servers.map(({ app }) => app.ready())]);
   deadlines.start();
+  storeWatch.start();
   const stop = async (): Promise<void> => {
     const said = manager.stopping();
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
-    await deadlines.stop();
+    await Promise.all([deadlines.stop(), storeWatch.stop()]);
     await reconciler.stop();
     store.close();
     await unlock();
@@ -175,7 +170,7 @@ function createServers(
       attempts,
       hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
       readiness: () => {
-        const reason = enforcer.failure();
+        const reason = enforcer.failure() ?? store.failure();
         return reason === null ? { ready: true } : { ready: false, reason };
       },
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),

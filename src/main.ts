@@ -1,6 +1,9 @@
-import { StartError, startService } from "./compose.ts";
+import { existsSync } from "node:fs";
+import { enableCompileCache, flushCompileCache } from "node:module";
+import { join } from "node:path";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 import { supervisionOf } from "./service-manager.ts";
+import { StartError } from "./start-error.ts";
 
 const wrongSetting = 78;
 
@@ -12,9 +15,18 @@ function endWith(error: unknown): never {
   process.exit(error instanceof StartError ? error.exitCode : 1);
 }
 
+/** What Node makes of the sources is kept for the next start, which then takes half the time. */
+function rememberCompiledCode(stateDirectory: string): void {
+  // The first start makes the directory, with its mode; what is not kept then is kept by the second.
+  if (existsSync(stateDirectory)) enableCompileCache(join(stateDirectory, "compile-cache"));
+}
+
 async function main(): Promise<void> {
   loadDotEnv();
-  const service = await startService(loadConfig(process.env), supervisionOf(process.env, process.pid));
+  const config = loadConfig(process.env);
+  rememberCompiledCode(config.stateDirectory);
+  const { startService } = await import("./compose.ts");
+  const service = await startService(config, supervisionOf(process.env, process.pid));
   let stopping = false;
   // The listeners stay: without any, a program that is being run at that moment would hand its signal on and end this process.
   const stop = (): void => {
@@ -23,6 +35,8 @@ async function main(): Promise<void> {
     service.stop().then(() => process.exit(0), endWith);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
+  // A process that is killed keeps nothing of it.
+  flushCompileCache();
 }
 
 await main().catch(endWith);

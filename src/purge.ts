@@ -1,5 +1,6 @@
-import { purge, StartError } from "./compose.ts";
+import { purge } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
+import { StartError } from "./start-error.ts";
 
 const wrongSetting = 78;
 

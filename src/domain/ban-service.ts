@@ -39,6 +39,9 @@ export interface BanServiceOptions {
   readonly apiPorts: readonly number[];
 }
 
+/** Milliseconds that a write waits to learn what the kernel holds before it goes on without. */
+const writePatience = 600;
+
 /** The strong version of a ban for preconditions: of its address and causes, whether they are in the kernel yet or not. */
 export function banVersion({ address, causes }: Ban): string {
   return versionOf([
@@ -56,17 +59,26 @@ export function createBanService(options: BanServiceOptions): BanService {
   const { store, firewall, enforcer, connections, audit, clock, protectedNetworks } = options;
   const listBans = createBanList(store);
   const terms = () => ({ protectedNetworks, room: firewall.banRoom() });
-  const changes = createBanChanges({ guard: createLockoutGuard(options), clock, terms, sources });
+  const changes = createBanChanges({
+    guard: createLockoutGuard(options),
+    clock,
+    terms,
+    sources: (now) => sources(now, writePatience),
+  });
 
   /** A kernel that can't be read keeps nobody from writing: what it held when it was seen last stands in, and nothing counts as enforced. */
-  async function sources(now: number): Promise<BanSources> {
+  async function sources(now: number, patience?: number): Promise<BanSources> {
     try {
-      return { view: await firewall.view(), inStep: enforcer.inStep(), now };
+      return { view: await firewall.view(patience), inStep: enforcer.inStep(), now };
     } catch (error) {
       if (!(error instanceof EnforcementDelayed)) throw error;
-      const policyBans = store.kernelBans().map((ban) => ({ ...ban, enforced: false }));
-      return { view: { operatorBans: new Set(), policyBans }, inStep: false, now };
+      return lastKnown(now);
     }
+  }
+
+  function lastKnown(now: number): BanSources {
+    const policyBans = store.kernelBans().map((ban) => ({ ...ban, enforced: false }));
+    return { view: { operatorBans: new Set(), policyBans }, inStep: false, now };
   }
 
   /** How many connections ended; `null` when none were to, or it could not be done: the ban holds all the same. */
@@ -100,12 +112,13 @@ export function createBanService(options: BanServiceOptions): BanService {
   }
 
   async function put(asked: PutAsked): Promise<BanOutcome> {
+    const since = clock.monotonic();
     const attempt = { action: "ban.put", resource: banResource(formatNetwork(asked.network)) } as const;
     const { now, banned, result } = await carryOut(attempt, asked.terms, () => changes.put(asked, false));
     const { operatorBan, created, changed } = result;
-    const enforced = await enforcer.settle("bans");
+    const enforced = await enforcer.settle("bans", since);
     const severed = await sever(banned, enforced);
-    const resource = banOf(operatorBan, await sources(now));
+    const resource = banOf(operatorBan, enforced ? await sources(now) : lastKnown(now));
     return { resource, created, changed, enforced, severed };
   }
 
@@ -168,15 +181,17 @@ export function createBanService(options: BanServiceOptions): BanService {
     },
     put: async (text, request, conditions, terms) => put(replacement(text, request, conditions, terms)),
     async remove(text, conditions, terms, grace = {}) {
+      const since = clock.monotonic();
       const asked = removal(text, conditions, terms, grace);
       const attempt = { action: "ban.delete", resource: banResource(formatNetwork(asked.network)) } as const;
       await carryOut(attempt, terms, () => changes.remove(asked));
-      return { enforced: await enforcer.settle("bans") };
+      return { enforced: await enforcer.settle("bans", since) };
     },
     async batch(batch, terms) {
+      const since = clock.monotonic();
       const attempt = { action: "ban.batch", resource: "bans" } as const;
       const { banned, result: counts } = await carryOut(attempt, terms, () => changes.batch(batch, terms, false));
-      const enforced = await enforcer.settle("bans");
+      const enforced = await enforcer.settle("bans", since);
       return { ...counts, enforced, severed: await sever(banned, enforced) };
     },
   };

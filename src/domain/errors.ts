@@ -15,6 +15,7 @@ export type DomainErrorCode =
   | "network-unsupported"
   | "no-room"
   | "not-ready"
+  | "store-unwritable"
   | "insufficient-scope"
   | "gone"
   | "unconfirmed";

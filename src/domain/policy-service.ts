@@ -123,7 +123,8 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   /** Stores what is asked, as it is decided inside the transaction, where the answer counts; then waits for the kernel. */
   async function write(
     asked: PolicyAsked,
-    settle: (stored: PolicyChange, asked: PolicyAsked) => Promise<boolean>,
+    settle: (stored: PolicyChange, since: number, asked: PolicyAsked) => Promise<boolean>,
+    since = clock.monotonic(),
   ): Promise<Written> {
     const { caller } = asked.terms;
     const attempt = { caller, action: asked.action, resource: policyResource(asked.name) };
@@ -140,8 +141,8 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
       return change;
     });
     // Somebody else's change came between, and what is wanted now is not what the kernel was asked about.
-    if (stored === undefined) return write(asked, settle);
-    return { change: stored, enforced: await settle(stored, asked) };
+    if (stored === undefined) return write(asked, settle, since);
+    return { change: stored, enforced: await settle(stored, since, asked) };
   }
 
   async function writePolicy(asked: PolicyAsked): Promise<PolicyOutcome> {
@@ -151,9 +152,9 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** The check can pass and the write be refused all the same: then the caller is told so, and nothing stays stored. */
-  async function settleOrTakeBack(stored: PolicyChange, asked: PolicyAsked): Promise<boolean> {
+  async function settleOrTakeBack(stored: PolicyChange, since: number, asked: PolicyAsked): Promise<boolean> {
     try {
-      return await enforcer.settle("rules");
+      return await enforcer.settle("rules", since);
     } catch (error) {
       await store.transact((change) => {
         if (takeBack(change, stored)) change.audit(takenBackNote(asked, stored, error, clock.now()));
@@ -163,9 +164,9 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
   }
 
   /** What is left without the policy stood beside it before: that the kernel refuses it now is no reason to bring the policy back. */
-  async function settleRemoval(): Promise<boolean> {
+  async function settleRemoval(_stored: PolicyChange, since: number): Promise<boolean> {
     try {
-      return await enforcer.settle("rules");
+      return await enforcer.settle("rules", since);
     } catch (error) {
       if (error instanceof DomainError && error.code === "kernel-refused") return false;
       throw error;

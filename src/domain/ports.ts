@@ -72,10 +72,15 @@ export interface Store extends DesiredState {
   /**
    * Runs `work` in a transaction and resolves with its result once it is fsynced. When `work` throws, nothing of it is kept and
    * the error is passed on. Changes that wait at the same time share one commit.
+   * @throws {DomainError} `store-unwritable` when the disk does not take it; nothing is kept then
    */
   transact<T>(work: (change: StateChange) => T): Promise<T>;
   /** Committed notes, newest first. */
   auditEntries(filter: AuditFilter, page: AuditPage): readonly AuditEntry[];
+  /** Why the disk did not take the last commit, as a sentence; null when it did. */
+  failure(): string | null;
+  /** Finds out whether that still holds, by a commit of nothing but the revision, where the last one failed or there is hardly any room left. */
+  probe(): Promise<void>;
   close(): void;
 }
 
@@ -160,7 +165,7 @@ export interface Position {
 export interface Firewall {
   /** Takes over the kernel-made bans that an earlier process had seen, so that those that were lost meanwhile come back. */
   recall(bans: readonly KernelBan[]): void;
-  /** Asks the kernel whether it would accept `desired`, changing nothing. */
+  /** Asks the kernel whether it would accept `desired`, changing nothing; an answer that takes longer than 900 ms is delayed. */
   check(desired: Desired): Promise<void>;
   /** What `converge` would send for `desired` now; changes nothing. */
   plan(desired: Desired): Promise<WritePlan>;
@@ -173,8 +178,8 @@ export interface Firewall {
   convergeBans(desired: Desired, fresh: boolean): Promise<PassReport>;
   /** A few microseconds' look. */
   glance(): Glance;
-  /** Reads what the kernel holds now. */
-  view(): Promise<KernelView>;
+  /** Reads what the kernel holds now; an answer that takes longer than `within` milliseconds, by default 5000, is delayed. */
+  view(within?: number): Promise<KernelView>;
   banRoom(): BanRoom;
   position(): Promise<Position>;
   /** When a change of the table made the kernel forget how many connections each source has; null when it did not, as far as was seen. Milliseconds since the epoch. */
@@ -208,10 +213,11 @@ export class EnforcementDelayed extends Error {
 /** Asks for passes and tells what came of them. */
 export interface Enforcer {
   /**
-   * Waits (bounded) for a pass that covers the store's present revision; false when it is not in the kernel yet.
+   * Waits for a pass that covers the store's present revision, until 1.8 s after `since` (of the monotonic clock, by default now);
+   * false when it is not in the kernel by then.
    * @throws {DomainError} `kernel-refused` for scope `rules`, when the kernel says no to the rules as they are stored now
    */
-  settle(scope: "rules" | "bans"): Promise<boolean>;
+  settle(scope: "rules" | "bans", since?: number): Promise<boolean>;
   /** What the last pass says about this policy. */
   enforcementOf(policy: Policy): Enforcement;
   /** True while the last look at the rules found them in step. */

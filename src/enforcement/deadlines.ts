@@ -22,15 +22,18 @@ export function createDeadlines({ confirmations, clock, log }: DeadlinesOptions)
   let cancel: () => void = () => undefined;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
+  let failures = 0;
 
   const revert = async (): Promise<void> => {
     const deadline = confirmations.nextDeadline();
     if (deadline === null || deadline > clock.now()) return;
     try {
       await confirmations.revertDue(clock.now());
+      failures = 0;
       log.info({ deadline: new Date(deadline).toISOString() }, "a change that nobody confirmed was reverted");
     } catch (error) {
-      log.warn({ reason: String(error) }, "a change that nobody confirmed could not be reverted yet");
+      failures += 1;
+      if (failures === 1) log.warn({ reason: String(error) }, "a change that nobody confirmed could not be reverted yet");
     }
   };
 

@@ -29,31 +29,34 @@ export interface Pass {
    */
   run(scope: PassScope, sifts: boolean): Promise<PassOutcome>;
   /**
-   * Writes down what the pass saw.
+   * Writes down what the pass saw, and what has ended.
    * @param lifted addresses whose lift is done
    */
   record(report: PassReport, lifted: readonly string[]): Promise<void>;
-  /** Milliseconds until the next ban or grace ends. */
+  /** Milliseconds until the next ban or grace ends; what has ended and could not be written down is left to the next pass. */
   untilNextEnd(): number;
 }
 
 export function createPass({ store, firewall, clock }: PassOptions): Pass {
   const sieve = createSieve(firewall);
-  let ends = nextEndOf(store);
-  const endExpired = async (now: number): Promise<void> => {
-    if (nextEndOf(store).next > now) return;
+  /** Ends up to here were tried to be written down, in vain. */
+  let triedUntil = Number.NEGATIVE_INFINITY;
+  let ends = nextEndOf(store, triedUntil);
+  const removeEnded = async (now: number): Promise<void> => {
+    if (nextEndOf(store, Number.NEGATIVE_INFINITY).next > now) return;
+    triedUntil = now;
     const bans = store.operatorBans().filter((ban) => isOver(ban.expiresAt, now));
     const graces = store.graces().filter((grace) => isOver(grace.until, now));
     await store.transact((change) => {
       for (const { address } of bans) if (isOver(change.operatorBan(address)?.expiresAt, now)) change.deleteOperatorBan(address);
       for (const { address } of graces) if (isOver(change.grace(address)?.until, now)) change.deleteGrace(address);
     });
+    triedUntil = Number.NEGATIVE_INFINITY;
   };
 
   return {
     run: async (scope, sifts) => {
       const now = clock.now();
-      await endExpired(now);
       const desired: Desired = {
         policies: store.policies(),
         operatorBans: store.operatorBans().filter((ban) => !isOver(ban.expiresAt, now)),
@@ -70,6 +73,7 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
       }
     },
     record: async ({ kernelBans }, lifts) => {
+      await removeEnded(clock.now());
       const stored = new Map(store.kernelBans().map((ban) => [keyOf(ban), ban]));
       const seen = new Set(kernelBans.map(keyOf));
       const changed = kernelBans.filter((ban) => !isSame(ban, stored.get(keyOf(ban))));
@@ -83,19 +87,20 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
       });
     },
     untilNextEnd: () => {
-      if (ends.bans !== store.operatorBans() || ends.graces !== store.graces()) ends = nextEndOf(store);
+      const known = ends.bans === store.operatorBans() && ends.graces === store.graces() && ends.after === triedUntil;
+      if (!known) ends = nextEndOf(store, triedUntil);
       return ends.next - clock.now();
     },
   };
 }
 
-/** The next end of a ban or grace, with what it was found in. */
-function nextEndOf(store: Store) {
+/** The next end of a ban or grace that is later than `after`, with what it was found in. */
+function nextEndOf(store: Store, after: number) {
   const [bans, graces] = [store.operatorBans(), store.graces()];
   let next = Number.POSITIVE_INFINITY;
-  for (const { expiresAt } of bans) if (expiresAt !== null && expiresAt < next) next = expiresAt;
-  for (const { until } of graces) if (until < next) next = until;
-  return { bans, graces, next };
+  for (const { expiresAt } of bans) if (expiresAt !== null && expiresAt < next && expiresAt > after) next = expiresAt;
+  for (const { until } of graces) if (until < next && until > after) next = until;
+  return { bans, graces, after, next };
 }
 
 function isOver(end: number | null | undefined, now: number): boolean {

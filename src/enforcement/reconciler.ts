@@ -1,5 +1,5 @@
 import { DomainError } from "../domain/errors.ts";
-import type { Clock, Desired, Enforcer, Firewall, PassReport, Store } from "../domain/ports.ts";
+import type { Clock, Desired, Enforcer, Firewall, Glance, PassReport, Store } from "../domain/ports.ts";
 import { createPass, type PassScope } from "./pass.ts";
 import { emptyRequest, mergeInto, type PassRequest, type Waiter, widen } from "./pass-request.ts";
 import { createPolicyStatus } from "./policy-status.ts";
@@ -15,11 +15,14 @@ const times = {
   reading: 200,
   /** Until a reading that makes the ends of new bans precise. */
   refinement: 330,
-  /** After a failed pass until the next try: at first, and at most. */
+  /** From the begin of a failed pass, at least 25 ms after its end, until the next try: at first, and at most. */
   firstRetry: 25,
-  lastRetry: 2000,
-  /** That a write waits for its pass before it is answered with "pending". */
+  lastRetry: 1000,
+  /** After which a pass that still runs is told as a failure. */
+  longPass: 2500,
+  /** That a write may have taken until it is answered with "pending"; and that it waits for its pass at least. */
   settle: 1800,
+  leastSettle: 100,
 } as const;
 
 export interface ReconcilerLog {
@@ -63,6 +66,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   let lastPassAt: number | null = null;
   let movedAt = clock.monotonic();
   let failures = 0;
+  let begun = 0;
   let unrecorded = 0;
   let carried: ReadonlySet<string> = new Set();
   let nextLook = 0;
@@ -76,6 +80,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
 
   const perform = async (request: PassRequest): Promise<void> => {
     const now = clock.monotonic();
+    begun = now;
     if (unfinished() !== null || now >= nextLook) widen(request, "rules");
     if (now >= nextRefinement) widen(request, "fresh-bans");
     try {
@@ -106,7 +111,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
       unrecorded = 0;
     } catch (error) {
       unrecorded += 1;
-      if (unrecorded === 1) log.warn({ reason: String(error) }, "the bans that the kernel made could not be stored");
+      if (unrecorded === 1) log.warn({ reason: String(error) }, "what became of bans could not be stored");
     }
   };
 
@@ -174,8 +179,11 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   const schedule = (): void => {
     cancelTimer();
     if (stopped || running !== null) return;
-    if (failures > 0) cancelTimer = clock.after(Math.min(times.lastRetry, times.firstRetry * 2 ** (failures - 1)), run);
-    else if (next.due) soon();
+    if (failures > 0) {
+      const pause = Math.min(times.lastRetry, times.firstRetry * 2 ** (failures - 1));
+      // A program that hung until it was ended is not waited for once more.
+      cancelTimer = clock.after(Math.max(times.firstRetry, begun + pause - clock.monotonic()), run);
+    } else if (next.due) soon();
     else {
       const wake = Math.min(nextLook, nextRefinement) - clock.monotonic();
       cancelTimer = clock.after(Math.max(0, Math.min(wake, pass.untilNextEnd(), nextEnd - clock.now())), run);
@@ -192,11 +200,28 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
   const glance = (): void => {
     cancelGlance = clock.after(times.glance, glance);
     if (running !== null || failures > 0) return;
-    const { flushed, activity } = firewall.glance();
+    const { flushed, activity } = glanceOrFail();
     if (flushed) request("rules");
     else if ((activity && clock.monotonic() >= nextReading) || pass.untilNextEnd() <= 0 || nextEnd <= clock.now())
       request("bans");
   };
+
+  /** Lists that can't be looked at are a matter for a pass, which says so. */
+  const glanceOrFail = (): Glance => {
+    try {
+      return firewall.glance();
+    } catch {
+      return { flushed: true, activity: false };
+    }
+  };
+
+  const overdue = (): string | null => {
+    const took = clock.monotonic() - begun;
+    if (failure !== null || running === null || took < times.longPass) return failure;
+    return `a pass over the kernel's rules has been running for ${Math.floor(took / 1000)} s`;
+  };
+
+  const failureNow = (): string | null => overdue() ?? unfinished();
 
   return {
     start: async () => {
@@ -213,13 +238,13 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
       cancelGlance();
       await running;
     },
-    failure: unfinished,
-    inStep: () => unfinished() === null,
+    failure: failureNow,
+    inStep: () => failureNow() === null,
     repairs: () => ({ count: repairs.count(), latest: repairs.latest() }),
     lastPassAt: () => lastPassAt,
     movedAt: () => movedAt,
-    enforcementOf: (policy) => status.of(policy, failure ?? refused.get(policy.name) ?? null),
-    settle: (scope) =>
+    enforcementOf: (policy) => status.of(policy, overdue() ?? refused.get(policy.name) ?? null),
+    settle: (scope, since = clock.monotonic()) =>
       new Promise((resolve, reject) => {
         const waiter: Waiter = {
           rules: scope === "rules",
@@ -230,7 +255,8 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
             else resolve(outcome);
           },
         };
-        const cancel = clock.after(times.settle, () => waiter.settled(false));
+        const left = since + times.settle - clock.monotonic();
+        const cancel = clock.after(Math.max(times.leastSettle, left), () => waiter.settled(false));
         next.asked = true;
         next.waiters.add(waiter);
         request(scope);

@@ -24,6 +24,7 @@ import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { testable } from "./testable-lines.ts";
+import { withinTime } from "./within-time.ts";
 
 export interface NetfilterOptions {
   readonly backend: Backend;
@@ -35,6 +36,11 @@ export interface NetfilterOptions {
   readonly sets: IpSets;
   readonly clock: Clock;
 }
+
+/** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
+const patience = 5000;
+/** That a write waits for the kernel's opinion before it is stored without it. */
+const checkPatience = 900;
 
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
@@ -188,6 +194,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     };
   };
 
+  const view = createKernelView({ lists, keeper });
+
   const inspector: Inspector = {
     facts: async () => {
       const reading = await kernelLists.read(false);
@@ -209,21 +217,27 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     inspector,
     recall: keeper.ledger.recall,
     check: (desired) =>
-      exclusive(async () => {
-        const { planned } = await foresee(desired);
-        const changed = families.filter((family) => testable(planned, family).length > 0);
-        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
-      }),
+      withinTime(checkPatience, (assertWanted) =>
+        exclusive(async () => {
+          assertWanted();
+          const { planned } = await foresee(desired);
+          const changed = families.filter((family) => testable(planned, family).length > 0);
+          await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+        }),
+      ),
     plan: (desired) =>
-      exclusive(async () => {
-        const { planned, removals } = await foresee(desired);
-        return {
-          ipv4: planned.tables[4],
-          ipv6: planned.tables[6],
-          recent: [...removals.recent, ...planned.recent],
-          ipset: [...removals.ipset, ...planned.ipset, ...planned.obsoleteSets.map((name) => `destroy ${name}`)],
-        };
-      }),
+      withinTime(patience, (assertWanted) =>
+        exclusive(async () => {
+          assertWanted();
+          const { planned, removals } = await foresee(desired);
+          return {
+            ipv4: planned.tables[4],
+            ipv6: planned.tables[6],
+            recent: [...removals.recent, ...planned.recent],
+            ipset: [...removals.ipset, ...planned.ipset, ...planned.obsoleteSets.map((name) => `destroy ${name}`)],
+          };
+        }),
+      ),
     converge,
     convergeBans: async (desired, fresh) => {
       if (kernelLists.flushed() || !families.every((family) => lists.exists(operatorName(family)))) return converge(desired);
@@ -253,7 +267,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       return { writes, found: removals.found, ...afterwards(state) };
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
-    view: createKernelView({ lists, keeper }),
+    view: (within = patience) => withinTime(within, view),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
       const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);

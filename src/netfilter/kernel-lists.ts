@@ -21,7 +21,7 @@ const largeSets = 20_000;
 export interface KernelLists {
   /** Why there are no sets, with the remedy; null where there are. Found out once, by the first `read`. */
   withoutSets(): string | null;
-  /** Measures the kernel's clock, once its canary is there; false while it is not. */
+  /** Measures the kernel's clock, once its canary is there; false while it is not. @throws {EnforcementDelayed} when it can't be written */
   calibrate(): Promise<boolean>;
   /** @param fresh do not be content with an earlier reading of the sets */
   read(fresh: boolean): Promise<Reading>;
@@ -83,7 +83,11 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
 
   return {
     withoutSets: () => missing ?? null,
-    calibrate: async () => jiffies.calibrated() || (await jiffies.calibrate()),
+    calibrate: async () => {
+      if (!jiffies.calibrated()) return jiffies.calibrate();
+      // Lists that can't be written any more are to be noticed before there is something to write.
+      return lists.isWritable(canaryName(4));
+    },
     read: async (fresh) => {
       missing = missing === undefined ? await sets.unavailable() : missing;
       const found = missing === null ? await readSets(fresh) : undefined;

@@ -14,10 +14,10 @@ export interface KernelViewOptions {
 }
 
 /** Reads what the kernel holds now. Rejects with `EnforcementDelayed` when it can't be read. */
-export function createKernelView({ lists, keeper }: KernelViewOptions): () => Promise<KernelView> {
+export function createKernelView({ lists, keeper }: KernelViewOptions): (assertWanted: () => void) => Promise<KernelView> {
   const offenderReader = createOffenderReader();
-  return async () => {
-    const { reading, running } = await keeper.look();
+  return async (assertWanted) => {
+    const { reading, running } = await keeper.look(undefined, assertWanted);
     const policies = keeper.policies();
     const policyBans = running.map((ban) => ({ ...ban, policies: standingCauses(ban, policies), enforced: ban.present }));
     const held = families.map((family) => {

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { DesiredState, StateChange, Store } from "../domain/ports.ts";
 import { type AuditLimits, auditLimits, openAuditTrail } from "./audit-trail.ts";
 import { databaseFile, openDatabase } from "./database.ts";
+import { createDiskHealth } from "./disk-health.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { type OpenTable, openTable, type Reads } from "./open-table.ts";
 import { openRevision } from "./revision.ts";
@@ -29,14 +30,14 @@ export interface StoreOptions {
 export function openStore({ stateDirectory, audit = auditLimits }: StoreOptions): Store {
   const database = openDatabase(stateDirectory);
   try {
-    return createStore(database, audit);
+    return createStore(database, databaseFile(stateDirectory), audit);
   } catch (error) {
     database.close();
     throw toStoreOpenError(error, databaseFile(stateDirectory));
   }
 }
 
-function createStore(database: DatabaseSync, limits: AuditLimits): Store {
+function createStore(database: DatabaseSync, file: string, limits: AuditLimits): Store {
   const tables = {
     policies: openTable(database, policiesTable),
     operatorBans: openTable(database, operatorBansTable),
@@ -133,13 +134,20 @@ function createStore(database: DatabaseSync, limits: AuditLimits): Store {
       revision.save();
     },
   });
+  const health = createDiskHealth(file);
   let closed = false;
   return {
     ...readsOf((table) => table.committed, revision.committed),
     auditEntries: trail.read,
     async transact(work) {
       if (closed) throw new Error("the store is closed");
-      return groupCommit.transact(work);
+      return health.watch(() => groupCommit.transact(work));
+    },
+    failure: health.failure,
+    async probe() {
+      if (!(await health.isInDoubt()) || closed) return;
+      // SQLite does not write what stays the same.
+      await health.watch(() => groupCommit.transact(revision.advance));
     },
     close() {
       if (closed) return;

@@ -118,14 +118,14 @@ test("deadlines are of the wall clock: one that jumps ahead brings them nearer, 
   }
 });
 
-test("a revert that fails is tried again until it succeeds, and each failure is told", async () => {
+test("a revert that fails is tried again until it succeeds, and told once", async () => {
   const { deadlines, reverted, arm, pass, fail, logged } = createScene();
   arm(1);
   fail(new Error("disk full"));
   deadlines.start();
   await pass(2.1);
   assert.deepEqual(reverted, []);
-  assert.ok(logged.length >= 4, "it was tried every quarter of a second");
+  assert.equal(logged.length, 1);
   assert.match(logged[0] ?? "", /could not be reverted yet: .*disk full/);
   fail(undefined);
   await pass(0.3);

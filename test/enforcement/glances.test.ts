@@ -62,7 +62,7 @@ describe("a glance", () => {
     end();
     await scene.pass(10_000);
     const before = scene.kinds().length;
-    await scene.pass(1900);
+    await scene.pass(900);
     assert.ok(scene.kinds().length - before <= 1);
   });
 

@@ -99,6 +99,10 @@ export function createMemoryStore(): MemoryStore {
       return work(change);
     },
     auditEntries: () => [],
+    failure: () => failure?.message ?? null,
+    probe: async () => {
+      if (failure !== undefined) throw failure;
+    },
     close: () => undefined,
     get transactions() {
       return transactions;

@@ -46,13 +46,13 @@ export function createScene() {
     anotherReconciler: () => createReconciler({ store, firewall, clock, log }),
     kinds: () => firewall.passes.map((pass) => pass.kind),
     lastDesired: () => firewall.passes.at(-1)?.desired,
-    /** Asks for a pass and remembers the answer; `undefined` while there is none. */
-    ask: (scope: Parameters<typeof reconciler.settle>[0]) => {
+    /** Asks for a pass, for a caller who has waited already, and remembers the answer; `undefined` while there is none. */
+    ask: (scope: Parameters<typeof reconciler.settle>[0], waited = 0) => {
       const question: { answer: boolean | Error | undefined } = { answer: undefined };
       const keep = (answer: boolean | Error): void => {
         question.answer = answer;
       };
-      void reconciler.settle(scope).then(keep, keep);
+      void reconciler.settle(scope, clock.monotonic() - waited).then(keep, keep);
       return question;
     },
   };

@@ -25,6 +25,8 @@ export interface ScriptedFirewall extends Firewall {
   report(report: Partial<PassReport>): void;
   /** What glances see from now on; the next pass that succeeds ends a flush and activity, unless it is `lasting`. */
   see(glance: Partial<Glance>, lasting?: boolean): void;
+  /** From now on glances fail with `error`. */
+  failGlances(error: Error): void;
   /** From now on passes begin and don't end until the result is called; it ends them all. */
   hold(): () => void;
 }
@@ -36,6 +38,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
   const passes: Pass[] = [];
   let recalled: readonly KernelBan[] = [];
   let failure: unknown;
+  let blindness: Error | undefined;
   let outcome = inStep;
   let seen = { glance: quiet, lasting: false };
   let gate: Promise<void> = Promise.resolve();
@@ -85,6 +88,9 @@ export function createScriptedFirewall(): ScriptedFirewall {
     see: (glance, lasting = false) => {
       seen = { glance: { ...quiet, ...glance }, lasting };
     },
+    failGlances: (error) => {
+      blindness = error;
+    },
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = promise;
@@ -105,6 +111,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
     convergeBans: (desired, fresh) => pass(fresh ? "fresh-bans" : "bans", desired),
     glance: () => {
       glances += 1;
+      if (blindness !== undefined) throw blindness;
       return seen.glance;
     },
     view: async () => ({ operatorBans: new Set(), policyBans: [], offenders: () => [] }),

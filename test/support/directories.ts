@@ -40,7 +40,8 @@ export async function linkPrograms(path: string, names: readonly string[]): Prom
   return path;
 }
 
-async function whereIs(name: string): Promise<string> {
+/** The path of a program that is on the PATH. @throws {Error} when there is none */
+export async function whereIs(name: string): Promise<string> {
   for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
     const path = join(directory, name);
     const found = await access(path).then(

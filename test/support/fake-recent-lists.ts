@@ -69,6 +69,7 @@ export function createFakeRecentLists({
     },
     names: () => [...lists.keys()],
     exists: (name) => lists.has(name),
+    isWritable: (name) => lists.has(name),
     read: (name) => {
       const entries = lists.get(name);
       return entries && [...entries].map(([words, stamps]) => entryOf(words, stamps));

@@ -9,8 +9,10 @@ import type { CommandResult, Network } from "./namespaces.ts";
 export const root = join(import.meta.dirname, "..", "..");
 
 const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-nft`, `${name}-legacy`]);
-/** Every program that the service and the way into its namespace need, but ipset. */
-const programs = ["ip", "setpriv", "conntrack", "ss", ...iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`])];
+/** Every program of iptables that the service can start. */
+export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`]);
+/** Every other program that the service and the way into its namespace need, but ipset. */
+export const otherPrograms = ["ip", "setpriv", "conntrack", "ss"];
 
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {
@@ -39,6 +41,8 @@ export interface Answer {
 export interface Service {
   readonly stateDirectory: string;
   readonly socketPath: string;
+  /** The number of the process that was started last. */
+  pid(): number;
   request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number>;
@@ -48,8 +52,6 @@ export interface Service {
   restart(): Promise<void>;
   /** `npm run purge`'s program with the same environment. */
   purge(): Promise<CommandResult>;
-  /** Of the process that was started last. */
-  pid(): number;
   /** All it has written to stdout and stderr. */
   logs(): string;
   /** Kills it and removes its files. */
@@ -64,7 +66,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const stateDirectory = options.stateDirectory ?? join(directory.path, "state");
   const socketPath = join(directory.path, "api.sock");
   const settings: Record<string, string> = {
-    PATH: options.withoutIpset === true ? await linkPrograms(join(directory.path, "bin"), programs) : (process.env["PATH"] ?? ""),
+    PATH:
+      options.withoutIpset === true
+        ? await linkPrograms(join(directory.path, "bin"), [...iptablesPrograms, ...otherPrograms])
+        : (process.env["PATH"] ?? ""),
     NODE_COMPILE_CACHE: join(root, "node_modules/.cache/connlimitd-test"),
     CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
     CONNLIMITD_STATE_DIR: stateDirectory,

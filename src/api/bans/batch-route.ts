@@ -42,7 +42,7 @@ export const batchRoute: FastifyPluginAsyncTypebox<BatchRouteOptions> = async (a
             result,
             "Connlimitd-Changed",
           ),
-          ...problems(...bodyProblems, "lockout", "network-unsupported", "not-ready", "no-room"),
+          ...problems(...bodyProblems, "lockout", "network-unsupported", "not-ready", "store-unwritable", "no-room"),
         },
       },
     },

@@ -40,7 +40,15 @@ const config = { readOnlyFields: readOnlyBanFields, scope: "bans:write" } as con
 const ban = reference(BanResource);
 const written = reference(WrittenBanResource);
 const foresight = reference(BanForesightResource);
-const writeProblems = [...bodyProblems, "lockout", "precondition-failed", "network-unsupported", "not-ready", "no-room"] as const;
+const writeProblems = [
+  ...bodyProblems,
+  "lockout",
+  "precondition-failed",
+  "network-unsupported",
+  "not-ready",
+  "store-unwritable",
+  "no-room",
+] as const;
 const pending = json(
   "Stored durably, but not in the kernel yet: `enforced` is false, and the service keeps trying.",
   written,
@@ -176,7 +184,15 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
             "Connlimitd-Changed",
           ),
           204: empty("Lifted, in the store and in the kernel.", "Connlimitd-Changed"),
-          ...problems("invalid-input", "insufficient-scope", "not-found", "uri-too-long", "precondition-failed", "not-ready"),
+          ...problems(
+            "invalid-input",
+            "insufficient-scope",
+            "not-found",
+            "uri-too-long",
+            "precondition-failed",
+            "not-ready",
+            "store-unwritable",
+          ),
         },
       },
     },

@@ -43,7 +43,15 @@ const config = { readOnlyFields: readOnlyPolicyFields, scope: "policies:write" }
 const policy = reference(PolicyResource);
 const written = reference(WrittenPolicy);
 const foresight = reference(PolicyForesightResource);
-const writeProblems = [...bodyProblems, "lockout", "unconfirmed", "precondition-failed", "kernel-refused", "not-ready"] as const;
+const writeProblems = [
+  ...bodyProblems,
+  "lockout",
+  "unconfirmed",
+  "precondition-failed",
+  "kernel-refused",
+  "not-ready",
+  "store-unwritable",
+] as const;
 const pending = json(
   "Stored durably, but not in the kernel yet: `enforcement.state` is `pending`, and the service keeps trying.",
   written,
@@ -255,6 +263,7 @@ export const policyRoutes: FastifyPluginAsyncTypebox<PolicyRouteOptions> = async
             "unconfirmed",
             "precondition-failed",
             "not-ready",
+            "store-unwritable",
           ),
         },
       },

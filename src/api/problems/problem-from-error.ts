@@ -28,7 +28,7 @@ const fastifyErrors: Readonly<Record<string, readonly [ProblemSlug, string]>> = 
 export function problemFromError(error: unknown, route: FailedRoute = {}): ApiProblem {
   if (error instanceof ApiProblem) return error;
   if (error instanceof DomainError) return fromDomain(error);
-  if (error instanceof EnforcementDelayed) return notReady(`The kernel can't be read now: ${error.message}.`, error);
+  if (error instanceof EnforcementDelayed) return later("not-ready", `The kernel can't be read now: ${error.message}.`, error);
   if (isValidationFailure(error)) {
     const { errors, omitted } = fieldErrors(error, route.readOnlyFields ?? []);
     return invalidInput(errors, omitted);
@@ -51,14 +51,14 @@ function fromDomain(error: DomainError): ApiProblem {
   const { length } = error.errors;
   // Where there are many, the message of the domain says more than a few of them would.
   if (error.code === "invalid-input" && length > 0 && length <= maxRepeatedErrors) return invalidInput(error.errors);
-  if (error.code === "not-ready") return notReady(error.message, error);
+  if (error.code === "not-ready" || error.code === "store-unwritable") return later(error.code, error.message, error);
   // The domain knows one thing that not everybody may who may write: to override the lockout guard.
   if (error.code === "insufficient-scope") return insufficientScope("admin", error.message, error);
   return refusal(error.code, error.message, error.errors, { cause: error });
 }
 
-function notReady(detail: string, cause: unknown): ApiProblem {
-  return new ApiProblem("not-ready", detail, { headers: { "retry-after": String(retryAfterSeconds) }, cause });
+function later(slug: "not-ready" | "store-unwritable", detail: string, cause: unknown): ApiProblem {
+  return new ApiProblem(slug, detail, { headers: { "retry-after": String(retryAfterSeconds) }, cause });
 }
 
 function internal(cause: unknown): ApiProblem {

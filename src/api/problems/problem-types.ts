@@ -231,6 +231,18 @@ export const problemTypes = {
     remedies: ["Try again after the seconds in the header Retry-After.", "GET /readyz says what it is waiting for."],
     example: "The kernel is not in step with the store yet.",
   },
+  "store-unwritable": {
+    status: 503,
+    title: "Nothing can be stored now",
+    explanation:
+      "The disk does not take the change: it is full, read-only or broken. Nothing was stored, the kernel keeps the rules and bans that it has, and reading goes on. The service notices by itself within two seconds when the disk takes changes again.",
+    remedies: [
+      "Free space on the file system of the state directory (/var/lib/connlimitd), or make it writable again; `detail` names the file and the reason.",
+      "Try again after the seconds in the header Retry-After.",
+    ],
+    example:
+      "/var/lib/connlimitd/state.db can't be written: the disk is full; free some space on its file system (database or disk is full). Nothing was stored, and the kernel keeps what it has.",
+  },
   "no-room": {
     status: 507,
     title: "The kernel has no room for another ban",

@@ -41,8 +41,12 @@ export interface BanKeeper {
   readonly ledger: Pick<BanLedger, "recall" | "bans" | "moved">;
   /** Looks, and takes out what was lifted, what no policy stands for and what nobody knows. @throws {EnforcementDelayed} */
   settle(desired: Desired, fresh: boolean): Promise<KeptBans>;
-  /** Looks only, and says what `settle` would do; by default about the policies of the last one. @throws {EnforcementDelayed} */
-  look(desired?: Desired): Promise<KeptBans>;
+  /**
+   * Looks only, and says what `settle` would do; by default about the policies of the last one.
+   * @param assertWanted throws when nobody wants to know any more by the time that it is this look's turn
+   * @throws {EnforcementDelayed}
+   */
+  look(desired?: Desired, assertWanted?: () => void): Promise<KeptBans>;
   /** The policies that the last `settle` was about. */
   policies(): readonly Policy[];
   isProtected(address: string): boolean;
@@ -121,8 +125,9 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
         present = desired.policies;
         return { reading, state, running: state.bans.filter((ban) => !ended.has(ban)), removals };
       }),
-    look: (desired) =>
+    look: (desired, assertWanted) =>
       exclusive(async () => {
+        assertWanted?.();
         const reading = await kernelLists.read(false);
         const state = observe(reading, present);
         const removals = removalsOf(desired ?? { policies: present, operatorBans: [], lifts: [], graces: [] }, reading, state);

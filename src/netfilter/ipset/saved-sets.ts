@@ -46,11 +46,21 @@ export function parseSetSizes(text: string): ReadonlyMap<string, number> {
 
 const ownName = /^cld[46]-[a-z0-9-]+$/;
 
-/** Reads the text of `ipset save`, leaving out the sets of others. */
+/** The output of `ipset save` was something else: the program failed, although it may have exited with 0. */
+export class SetOutputError extends Error {
+  override readonly name = "SetOutputError";
+}
+
+/**
+ * Reads the text of `ipset save`, leaving out the sets of others.
+ * @throws {SetOutputError} for a line that is neither a set nor an entry
+ */
 export function parseSavedSets(text: string): ReadonlyMap<string, SavedSet> {
   const sets = new Map<string, SavedSet & { readonly entries: SetEntry[] }>();
   for (const line of text.split("\n")) {
     const [command, name, ...words] = line.split(" ");
+    if (command !== "create" && command !== "add" && line !== "")
+      throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
     if (name === undefined || !ownName.test(name)) continue;
     if (command === "create") {
       const shape = shapeOf(words);

@@ -1,10 +1,10 @@
 import { EnforcementDelayed } from "../../domain/ports.ts";
-import type { RunCommand } from "../command/run.ts";
-import { parseSavedSets, parseSetSizes, type SavedSet } from "./saved-sets.ts";
+import type { CommandResult, RunCommand } from "../command/run.ts";
+import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */
 export interface IpSets {
-  /** Null where ipset works; otherwise why it does not, with the remedy. */
+  /** Null where ipset works; otherwise why it does not, with the remedy. @throws {EnforcementDelayed} when that can't be told now */
   unavailable(): Promise<string | null>;
   /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
   read(): Promise<ReadonlyMap<string, SavedSet>>;
@@ -12,37 +12,37 @@ export interface IpSets {
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
   restore(lines: readonly string[]): Promise<void>;
-  /** Destroys the sets; the result names those that rules of others keep. @throws {EnforcementDelayed} when ipset can't be started */
+  /** Destroys the sets; the result names those that rules of others keep. @throws {EnforcementDelayed} when ipset fails otherwise */
   destroy(names: readonly string[]): Promise<readonly string[]>;
 }
 
 const remedy = "install Debian's package ipset, and load the modules ip_set, ip_set_hash_net, ip_set_hash_ip and xt_set";
 
+/** What ipset can say although it does its work: that its version and the kernel's are not the same, for one. */
+const harmless = /^(Warning: .*)?$/;
+
 export function createIpSets(run: RunCommand): IpSets {
+  const ask = async (args: readonly string[], input?: string): Promise<string> => {
+    const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
+    const silentlyFailed = result.stdout.trim() === "" && !result.stderr.split("\n").every((line) => harmless.test(line.trim()));
+    if (result.exitCode !== 0 || silentlyFailed) throw new EnforcementDelayed(`ipset ${args[0]} fails: ${said(result)}`);
+    return result.stdout;
+  };
   const restore: IpSets["restore"] = async (lines) => {
-    const result = await run("ipset", ["restore", "-exist"], `${lines.join("\n")}\n`);
-    if (result.exitCode === 0) return;
-    throw new EnforcementDelayed(`ipset restore fails: ${oneLine(result.stderr || result.failure || "no message")}`);
+    const output = await ask(["restore", "-exist"], `${lines.join("\n")}\n`);
+    if (output.trim() !== "") throw new EnforcementDelayed(`ipset restore ends with exit code 0 and says: ${oneLine(output)}`);
   };
   return {
     unavailable: async () => {
       const result = await run("ipset", ["list", "-n"]);
       if (result.failure === "not-found") return `the program ipset is missing: ${remedy}`;
+      // Nothing is to be concluded for good from a program that did not come to its end.
+      if (result.exitCode === null) throw new EnforcementDelayed(`ipset list fails: ${said(result)}`);
       if (result.exitCode === 0) return probe(run);
-      return `ipset does not work here (${oneLine(result.stderr || result.failure || "no message")}): ${remedy}`;
+      return `ipset does not work here (${said(result)}): ${remedy}`;
     },
-    read: async () => {
-      const result = await run("ipset", ["save"]);
-      if (result.exitCode !== 0)
-        throw new EnforcementDelayed(`ipset save fails: ${oneLine(result.stderr || result.failure || "no message")}`);
-      return parseSavedSets(result.stdout);
-    },
-    sizes: async () => {
-      const result = await run("ipset", ["list", "-terse"]);
-      if (result.exitCode !== 0)
-        throw new EnforcementDelayed(`ipset list fails: ${oneLine(result.stderr || result.failure || "no message")}`);
-      return parseSetSizes(result.stdout);
-    },
+    read: async () => legible(parseSavedSets, await ask(["save"])),
+    sizes: async () => parseSetSizes(await ask(["list", "-terse"])),
     restore,
     destroy: async (names) => {
       try {
@@ -54,9 +54,9 @@ export function createIpSets(run: RunCommand): IpSets {
       const stuck: string[] = [];
       for (const name of names) {
         const result = await run("ipset", ["destroy", name]);
-        if (result.exitCode === null)
-          throw new EnforcementDelayed(`ipset destroy fails: ${result.failure ?? "ended by a signal"}`);
-        if (result.exitCode !== 0 && !/does not exist/.test(result.stderr)) stuck.push(name);
+        if (result.exitCode === 0 || /does not exist/.test(result.stderr)) continue;
+        if (!/in use/.test(result.stderr)) throw new EnforcementDelayed(`ipset destroy fails: ${said(result)}`);
+        stuck.push(name);
       }
       return stuck;
     },
@@ -72,7 +72,25 @@ async function probe(run: RunCommand): Promise<string | null> {
   const lines = Object.entries(types).flatMap(([name, words]) => [`create ${name} ${words}`, `destroy ${name}`]);
   const result = await run("ipset", ["restore", "-exist"], `${lines.join("\n")}\n`);
   if (result.exitCode === 0) return null;
-  return `ipset has no sets of the types that are needed (${oneLine(result.stderr || result.failure || "no message")}): ${remedy}`;
+  if (result.exitCode === null) throw new EnforcementDelayed(`ipset restore fails: ${said(result)}`);
+  return `ipset has no sets of the types that are needed (${said(result)}): ${remedy}`;
+}
+
+/** @throws {EnforcementDelayed} when the text is not what ipset prints */
+function legible<T>(parse: (text: string) => T, text: string): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof SetOutputError) throw new EnforcementDelayed(`ipset save: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Why the program failed, in its own words where it has any. */
+function said({ stderr, failure, exitCode }: CommandResult): string {
+  if (failure === "not-found") return "the program is missing";
+  if (failure === "hung") return "it hangs and was ended";
+  return oneLine(stderr) || failure || (exitCode === null ? "it was ended by a signal" : `exit code ${exitCode}`);
 }
 
 function oneLine(text: string): string {

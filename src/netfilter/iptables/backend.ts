@@ -17,16 +17,13 @@ export class BackendMissingError extends Error {
  */
 export async function detectBackend(wanted: Backend | "auto", run: RunCommand): Promise<{ backend: Backend; version: string }> {
   const backend = wanted === "auto" ? await hostBackend(run) : wanted;
-  let version = "";
-  for (const family of [4, 6] as const) {
-    for (const ending of ["-restore", "-save"]) {
-      const program = `${programOf(family, backend)}${ending}`;
-      const answer = await run(program, ["--version"]);
-      if (answer.failure === "not-found") throw new BackendMissingError(missing(program));
-      version ||= /v(\d[\w.]*)/.exec(answer.stdout)?.[1] ?? "";
-    }
-  }
-  return { backend, version };
+  const families = [4, 6] as const;
+  const programs = families.flatMap((family) => ["-restore", "-save"].map((ending) => `${programOf(family, backend)}${ending}`));
+  const answers = await Promise.all(programs.map(async (program) => ({ program, ...(await run(program, ["--version"])) })));
+  const absent = answers.find(({ failure }) => failure === "not-found");
+  if (absent !== undefined) throw new BackendMissingError(missing(absent.program));
+  const versions = answers.flatMap(({ stdout }) => /v(\d[\w.]*)/.exec(stdout)?.[1] ?? []);
+  return { backend, version: versions[0] ?? "" };
 }
 
 async function hostBackend(run: RunCommand): Promise<Backend> {

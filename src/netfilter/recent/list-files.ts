@@ -1,5 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { formatNetwork, NetworkSyntaxError, parseNetwork } from "../../domain/network.ts";
+import { EnforcementDelayed } from "../../domain/ports.ts";
 
 /** One source in an xt_recent list. Stamps are in jiffies. */
 export interface RecentEntry {
@@ -12,7 +13,10 @@ export interface RecentEntry {
   readonly stamps: readonly number[];
 }
 
-/** The only way to `/proc/net/xt_recent`: every list on this host's network namespace. */
+/**
+ * The only way to `/proc/net/xt_recent`: every list on this host's network namespace. Whatever is asked of a list that is there but
+ * can't be read or written now throws an `EnforcementDelayed`.
+ */
 export interface RecentLists {
   /** Names of the lists that exist, that is: those that some rule names. */
   names(): readonly string[];
@@ -21,6 +25,8 @@ export interface RecentLists {
   exists(name: string): boolean;
   /** One command: `+ADDRESS` adds it or stamps it anew, `-ADDRESS` takes it out, if it is in; false when there is no such list. */
   write(name: string, command: string): boolean;
+  /** Whether `write` would find it, without writing. */
+  isWritable(name: string): boolean;
   /** How many entries a list holds before the kernel drops the one that was updated longest ago. */
   capacity(): number;
 }
@@ -38,14 +44,15 @@ export function createRecentLists(directory = "/proc/net/xt_recent"): RecentList
   const write = (name: string, command: string): boolean => {
     if (!ownListPattern.test(name)) throw new TypeError(`not a list of this service: ${name}`);
     if (!commandPattern.test(command)) throw new TypeError(`not a command for a list: ${command}`);
-    const descriptor = whereExists(() => openSync(`${directory}/${name}`, "w"));
-    if (descriptor === undefined) return false;
-    try {
-      writeSync(descriptor, `${command}\n`);
-      return true;
-    } finally {
-      closeSync(descriptor);
-    }
+    const written = whereExists(() => {
+      const descriptor = openSync(`${directory}/${name}`, "w");
+      try {
+        return writeSync(descriptor, `${command}\n`);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
+    return written !== undefined;
   };
   return {
     names: () => whereExists(() => readdirSync(directory)) ?? [],
@@ -55,6 +62,13 @@ export function createRecentLists(directory = "/proc/net/xt_recent"): RecentList
     },
     exists: (name) => whereExists(() => statSync(`${directory}/${name}`)) !== undefined,
     write,
+    isWritable: (name) => {
+      const found = whereExists(() => {
+        accessSync(`${directory}/${name}`, constants.W_OK);
+        return true;
+      });
+      return found === true;
+    },
     capacity: () => Number(whereExists(() => readFileSync(capacityFile, "utf8"))?.trim()) || defaultCapacity,
   };
 }
@@ -91,7 +105,8 @@ function whereExists<T>(action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
+    if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code === "ENOENT") return undefined;
+    throw new EnforcementDelayed(`the lists of xt_recent can't be used: ${error.message}`);
   }
 }

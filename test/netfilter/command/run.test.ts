@@ -61,4 +61,16 @@ describe("a program that can't run to its end", () => {
   test("because a signal ended it has no exit code", async () => {
     assert.equal((await runCommand(fixture("end-by-signal"), [])).exitCode, null);
   });
+
+  test("because it hangs is ended soon, with its children, although they hold its outputs open", async () => {
+    const begun = performance.now();
+    const result = await runCommand(fixture("hang"), []);
+    assert.deepEqual([result.exitCode, result.failure, result.stdout], [null, "hung", "begun\n"]);
+    const took = performance.now() - begun;
+    assert.ok(took > 1000 && took < 2500, `${took}`);
+  });
+
+  test("but works on is waited for", async () => {
+    assert.equal((await runCommand(fixture("work-for-seconds"), ["2"])).exitCode, 0);
+  });
 });

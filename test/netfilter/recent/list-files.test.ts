@@ -58,9 +58,9 @@ describe("a list", () => {
     assert.deepEqual([lists.exists("cld4-x"), lists.exists("cld4-y")], [true, false]);
   });
 
-  test("that can't be read for another reason than its absence is an error", () => {
+  test("that can't be read for another reason than its absence delays enforcement", () => {
     mkdirSync(join(directory, "cld4-x"));
-    assert.throws(() => lists.read("cld4-x"), { code: "EISDIR" });
+    assert.throws(() => lists.read("cld4-x"), { name: "EnforcementDelayed", message: /xt_recent can't be used: EISDIR/ });
   });
 });
 
@@ -103,9 +103,15 @@ describe("a command", () => {
     assert.equal(content("cld4-x"), "");
   });
 
-  test("that the file does not take is an error", () => {
+  test("that the file does not take delays enforcement", () => {
     mkdirSync(join(directory, "cld4-x"));
-    assert.throws(() => lists.write("cld4-x", "+203.0.113.9"), { code: "EISDIR" });
+    assert.throws(() => lists.write("cld4-x", "+203.0.113.9"), { name: "EnforcementDelayed", message: /EISDIR/ });
+  });
+
+  test("can be told not to be taken without being written", () => {
+    put("cld4-x", ipv4);
+    assert.deepEqual([lists.isWritable("cld4-x"), lists.isWritable("cld4-y")], [true, false]);
+    assert.equal(content("cld4-x"), ipv4);
   });
 });
 

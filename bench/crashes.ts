@@ -1,0 +1,56 @@
+// Kills the service at random moments while eight writers write: node bench/crashes.ts [--kills 1000] [--policies 1000] [--backend nft|legacy]
+// The kills are shared by the backends. The figures go to bench/figures/crashes.json.
+import { parseArgs } from "node:util";
+import { createCrashScene } from "../test/kernel/crashes.ts";
+import type { Backend } from "../test/support/kernel.ts";
+import { seededRandom } from "../test/support/random.ts";
+import { writeFigures } from "./figures.ts";
+import { backendsOf, printTable, wholeNumber } from "./measurements.ts";
+
+interface Run {
+  readonly acknowledged: number;
+  readonly contradictions: number;
+  /** Milliseconds of each start. */
+  readonly starts: readonly number[];
+}
+
+async function measure(backend: Backend, kills: number, policies: number): Promise<Run> {
+  const seed = Date.now();
+  console.log(`${backend}: ${kills} kills, ${policies} policies, seed ${seed}`);
+  await using scene = await createCrashScene(backend, policies, seededRandom(seed));
+  const starts: number[] = [];
+  let contradictions = 0;
+  for (let kill = 1; kill <= kills; kill += 1) {
+    const crash = await scene.crash();
+    starts.push(crash.readyAfter);
+    contradictions += crash.contradictions.length;
+    for (const text of crash.contradictions) console.log(`${backend}: kill ${kill}: ${text}`);
+    if (kill % 20 === 0) console.log(`${backend}: ${kill} of ${kills} kills, ${scene.acknowledged()} writes acknowledged`);
+  }
+  return { acknowledged: scene.acknowledged(), contradictions, starts };
+}
+
+const { values } = parseArgs({
+  options: { kills: { type: "string" }, policies: { type: "string" }, backend: { type: "string" } },
+});
+const kills = wholeNumber("kills", values.kills, 1000);
+const policies = wholeNumber("policies", values.policies, 1000);
+const backends = backendsOf(values.backend);
+const runs: Run[] = [];
+for (const backend of backends) runs.push(await measure(backend, Math.ceil(kills / backends.length), policies));
+const sum = (select: (run: Run) => number): number => runs.reduce((total, run) => total + select(run), 0);
+const starts = runs.flatMap((run) => run.starts).toSorted((a, b) => a - b);
+const [median = 0, last = 0] = [starts[starts.length >> 1], starts.at(-1)];
+printTable("start until in step", new Map(backends.map((backend, index) => [backend, runs[index]?.starts ?? []])));
+const summary = `${starts.length} SIGKILLs, ${sum((run) => run.acknowledged)} acknowledged writes, ${sum((run) => run.contradictions)} lost, half applied or out of step`;
+console.log(summary);
+const test = `node bench/crashes.ts --kills ${kills} --policies ${policies}`;
+writeFigures("crashes", [
+  { promise: "No acknowledged write is lost or half applied by a SIGKILL", test, figure: summary },
+  {
+    promise: "Kernel and store are in step within 1 s of the start",
+    test,
+    figure: `${Math.round(median)} ms in the median, ${Math.round(last)} ms at most, with ${policies} policies`,
+  },
+]);
+if (sum((run) => run.contradictions) > 0) process.exitCode = 1;

@@ -1,0 +1,22 @@
+// SIGKILL at random moments under eight writers; bench/crashes.ts does it a thousand times.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { forBackendsSideBySide } from "../support/kernel.ts";
+import { seededRandom } from "../support/random.ts";
+import { createCrashScene } from "./crashes.ts";
+
+const kills = 5;
+const policies = 100;
+
+forBackendsSideBySide((backend) => {
+  test(`${kills} SIGKILLs lose nothing that was acknowledged, leave nothing half applied, and the kernel is in step after each start`, async (t) => {
+    const seed = Date.now();
+    t.diagnostic(`seed ${seed}`);
+    await using scene = await createCrashScene(backend, policies, seededRandom(seed));
+    for (let kill = 0; kill < kills; kill += 1) {
+      const { contradictions } = await scene.crash();
+      assert.deepEqual(contradictions, [], `seed ${seed}`);
+    }
+    assert.ok(scene.acknowledged() > kills, `only ${scene.acknowledged()} writes were acknowledged`);
+  });
+});
