@@ -6,6 +6,7 @@ import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import { createAdminAccess } from "./api/access/access.ts";
+import { createConnectionLimit } from "./api/connection-limit.ts";
 import type { ListenerTls } from "./api/http-server.ts";
 import { listen } from "./api/listen.ts";
 import { createServer } from "./api/server.ts";
@@ -141,6 +142,7 @@ function createServers(
   const policies = createPolicyService(shared);
   const bans = createBanService(shared);
   const look = createLookService(shared);
+  const connectionLimit = createConnectionLimit({ log: layers.log });
   const tls = config.tls === null ? undefined : readTls(config.tls);
   if (tls) assertUsable(tls);
   return config.listeners.map((listener) => ({
@@ -163,6 +165,7 @@ function createServers(
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
       version: packageJson.version,
       logger: layers.log,
+      connectionLimit,
       ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
     }),
   }));

@@ -15,6 +15,8 @@ const timeouts = {
   connectionsCheckingInterval: 2_000,
 } as const satisfies ServerOptions;
 const idleTimeout = 60_000;
+/** That a TLS handshake may take. */
+const handshakeTimeout = timeouts.headersTimeout;
 
 const serverOptions = {
   ...timeouts,
@@ -26,7 +28,9 @@ const serverOptions = {
 /** The HTTP/1.1 server of one listener. */
 export function createHttpServer(handler: RequestListener, tls: ListenerTls | undefined): Server {
   const server =
-    tls === undefined ? createServer(serverOptions, handler) : createTlsServer({ ...serverOptions, ...tls }, handler);
+    tls === undefined
+      ? createServer(serverOptions, handler)
+      : createTlsServer({ ...serverOptions, handshakeTimeout, ...tls }, handler);
   noteAnswers(server);
   server.setTimeout(idleTimeout);
   // RFC 9110, 10.1.1: an expectation that is not known may be ignored.

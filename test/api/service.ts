@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from "fastify";
 import { type Access, createAdminAccess, type Transport } from "../../src/api/access/access.ts";
+import type { ConnectionLimit } from "../../src/api/connection-limit.ts";
 import type { Readiness } from "../../src/api/health/routes.ts";
+import { defaultOverloadLimits, type OverloadLimits } from "../../src/api/requests/overload.ts";
 import { isRecord } from "../../src/api/requests/schema-words.ts";
 import { createServer } from "../../src/api/server.ts";
 import type { BanService } from "../../src/domain/services.ts";
@@ -22,6 +24,8 @@ export interface ApiOptions {
   readonly cursorSecret?: string;
   /** Stands in for the real service. */
   readonly bans?: BanService;
+  readonly connectionLimit?: ConnectionLimit;
+  readonly overloadLimits?: OverloadLimits;
 }
 
 /** The HTTP edge on the real domain and the real store, with a kernel in memory. */
@@ -38,6 +42,9 @@ export interface Api extends ReturnType<typeof createTestServices> {
 
 type Method = NonNullable<InjectOptions["method"]>;
 
+/** A test that asks without a pause leaves the event loop no turn to measure. */
+const noDelayMeasured: OverloadLimits = { ...defaultOverloadLimits, maxEventLoopDelay: 0 };
+
 const adminAccess = createAdminAccess(adminToken);
 const testAccess: Access = {
   verifyToken: (token) => (token === ciToken ? { actor: "ci", admin: false } : adminAccess.verifyToken(token)),
@@ -46,7 +53,14 @@ const testAccess: Access = {
 /** Starts a server whose state goes with the test. */
 export async function startApi(
   test: TestContext,
-  { transport = "tcp", logger, cursorSecret = "secret", bans }: ApiOptions = {},
+  {
+    transport = "tcp",
+    logger,
+    cursorSecret = "secret",
+    bans,
+    connectionLimit,
+    overloadLimits = noDelayMeasured,
+  }: ApiOptions = {},
 ): Promise<Api> {
   const services = createTestServices(test);
   const inspector = createFakeInspector();
@@ -67,6 +81,8 @@ export async function startApi(
     cursorSecret,
     version: "0.0.0-test",
     logger: logger ?? false,
+    overloadLimits,
+    ...(connectionLimit === undefined ? {} : { connectionLimit }),
   });
   await app.ready();
   test.after(() => app.close());

@@ -67,7 +67,7 @@ const description = `Connection-limit policies and bans for the host that it run
 - \`?dryRun=true\` on a write of a policy or a ban answers 200 with what it would do, and does nothing; what the write would be refused for, the dry run is refused for.
 - A write that would shut out its caller, an SSH client, a gateway or this host is 409; \`?allowLockout=true\` overrides that for the scope \`admin\`.
 - \`?confirmWithin=SECONDS\` on a write of a policy undoes it unless \`POST /v1/confirmations/{id}\` keeps it in time.
-- A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431.
+- A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431; 503 with \`Retry-After\` says that there is too much to do.
 - Over a unix socket no token is needed.`;
 
 /** Collects the schemas of the routes that are registered from now on into an OpenAPI 3.1 document: `app.swagger()`. */

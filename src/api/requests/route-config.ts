@@ -4,6 +4,8 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** True for the few routes that need no token. */
     readonly isPublic?: boolean;
+    /** True where an answer is due however much there is to do. */
+    readonly neverOverloaded?: boolean;
     /** Top-level fields that the route's answers carry and its requests must not. */
     readonly readOnlyFields?: readonly string[];
     /** True for a route whose method usually has a body, and that takes none. */
