@@ -1,4 +1,4 @@
-import { StartError, startService } from "./compose.ts";
+import { type Service, StartError, startService } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 
 const wrongSetting = 78;
@@ -12,14 +12,18 @@ function endWith(error: unknown): never {
 }
 
 async function main(): Promise<void> {
+  let service: Service | undefined;
+  // From the first moment on, as it would end the process otherwise. A start reads the files itself.
+  process.on("SIGHUP", () => service?.reload());
   loadDotEnv();
-  const service = await startService(loadConfig(process.env));
+  const started = await startService(loadConfig(process.env));
+  service = started;
   let stopping = false;
   // The listeners stay: without any, a program that is being run at that moment would hand its signal on and end this process.
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    service.stop().then(() => process.exit(0), endWith);
+    started.stop().then(() => process.exit(0), endWith);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
 }

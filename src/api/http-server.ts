@@ -1,10 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { TlsOptions } from "node:tls";
+import type { ListenerTls } from "./listener-tls.ts";
 import { noteAnswers } from "./problems/client-errors.ts";
-
-/** Certificates of a TCP listener; with `ca` and `requestCert`, clients have to show one too. */
-export type ListenerTls = Pick<TlsOptions, "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized">;
 
 /** All in milliseconds. A slow client is cut off; a handler answers well within the idle time, as it waits two seconds at most for the kernel. */
 const timeouts = {

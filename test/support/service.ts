@@ -38,6 +38,8 @@ export interface Service {
   readonly stateDirectory: string;
   readonly socketPath: string;
   request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** Sends it a signal. */
+  signal(name: NodeJS.Signals): void;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number>;
   /** SIGKILL; resolves once the process is gone. */
@@ -116,6 +118,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stateDirectory,
     socketPath,
     request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
+    signal: (name) => running?.signal(name),
     stop: () => end("SIGTERM"),
     async kill() {
       await end("SIGKILL");
