@@ -14,7 +14,7 @@ export interface ConnectionLimit {
 
 export interface ConnectionLimitOptions {
   readonly limit?: number;
-  /** Told for the first connection that is ended for another, and again after a while. */
+  /** Told when connections are ended for others, at most once a minute. */
   readonly log: { warn(details: object, message: string): void };
 }
 
@@ -36,10 +36,16 @@ const standings = ["never sent a request", "waits for a request", "does not take
 /** Milliseconds between two messages about connections that had to go. */
 const quietTime = 60_000;
 
+/** Milliseconds in which those who have just come can speak before anybody has to go: many may come at once. */
+const hearing = 100;
+
+/** How many times the limit there may be for as long as that. */
+const crowd = 4;
+
 /**
- * Where all places are taken, a new connection gets that of the one that has kept its place for nothing the longest: first those that
- * never sent a whole request, however busily they dribble, so that slow clients push out each other and nobody else. Only where all
- * are being served, which takes two seconds at most, the new one is refused.
+ * Where there are more, those go that were of no use the longest: first those that never sent a whole request, however busily they
+ * dribble, so that slow clients push out each other and nobody else. Only where all places belong to requests that are being served,
+ * which takes two seconds at most, a new connection is refused.
  */
 export function createConnectionLimit({ limit = maxConnections, log }: ConnectionLimitOptions): ConnectionLimit {
   const open = new Set<Connection>();
@@ -47,39 +53,44 @@ export function createConnectionLimit({ limit = maxConnections, log }: Connectio
   let turns = 0;
   let ended = 0;
   let quietUntil = 0;
+  let isTidying = false;
 
-  const makeRoom = (): boolean => {
-    const candidates = [...open].filter((connection) => standingOf(connection) !== "is being served");
-    const [first, ...others] = candidates;
-    if (first === undefined) return false;
-    const victim = others.reduce((worst, other) => (isWorse(other, worst) ? other : worst), first);
-    // Its event comes too late for whoever connects in the same turn of the event loop.
-    open.delete(victim);
-    victim.socket.destroy();
-    return true;
-  };
-
-  const warn = (): void => {
-    ended += 1;
-    if (performance.now() < quietUntil) return;
+  const end = (count: number): void => {
+    const useless = [...open].filter((connection) => !isServed(connection)).sort(bySeniority);
+    for (const connection of useless.slice(0, Math.max(0, count))) {
+      // The socket's own event comes too late for whoever connects in the same turn of the event loop.
+      open.delete(connection);
+      connection.socket.destroy();
+      ended += 1;
+    }
+    if (ended === 0 || performance.now() < quietUntil) return;
     quietUntil = performance.now() + quietTime;
-    log.warn({ limit, ended }, "too many connections: the one that was of no use the longest is ended for each new one");
+    log.warn({ limit, ended }, "too many connections: those that were of no use the longest are ended");
     ended = 0;
   };
 
+  const tidySoon = (): void => {
+    if (isTidying) return;
+    isTidying = true;
+    const tidy = (): void => {
+      isTidying = false;
+      end(open.size - limit);
+    };
+    setTimeout(tidy, hearing).unref();
+  };
+
   const enter = (socket: Socket, isPlain: boolean): void => {
-    if (open.size >= limit) {
-      warn();
-      if (!makeRoom()) {
-        if (isPlain) answerRaw(socket, overloaded("All connections that the service takes are in use."));
-        else socket.destroy();
-        return;
-      }
+    if (open.size >= limit && open.values().every(isServed)) {
+      if (isPlain) answerRaw(socket, overloaded("All connections that the service takes are in use."));
+      else socket.destroy();
+      return;
     }
+    if (open.size >= limit * crowd) end(1);
     const connection = { socket, peer: peerOf(socket), answers: new Set<ServerResponse>(), proven: false, turn: turns++ };
     open.add(connection);
     bySocket.set(socket, connection);
     socket.once("close", () => open.delete(connection));
+    if (open.size > limit) tidySoon();
   };
 
   const serve = (connection: Connection, response: ServerResponse): void => {
@@ -110,9 +121,13 @@ export function createConnectionLimit({ limit = maxConnections, log }: Connectio
   };
 }
 
-function isWorse(one: Connection, other: Connection): boolean {
-  const difference = standings.indexOf(standingOf(one)) - standings.indexOf(standingOf(other));
-  return difference === 0 ? one.turn < other.turn : difference < 0;
+/** Who has to go first comes first. */
+function bySeniority(one: Connection, other: Connection): number {
+  return standings.indexOf(standingOf(one)) - standings.indexOf(standingOf(other)) || one.turn - other.turn;
+}
+
+function isServed(connection: Connection): boolean {
+  return standingOf(connection) === "is being served";
 }
 
 function standingOf({ answers, proven }: Connection): (typeof standings)[number] {
