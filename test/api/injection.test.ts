@@ -57,7 +57,7 @@ test("the grammar has no room for what is hostile", () => {
     assert.notEqual(commandFault({ file: "iptables-nft-restore", args, input: `-A CLD-INPUT ${text}\n` }), undefined, text);
     assert.notEqual(commandFault({ file: "iptables-nft-restore", args: [...args, text], input: "COMMIT\n" }), undefined, text);
     assert.notEqual(
-      commandFault({ file: "ipset", args: ["restore", "-exist"], input: `add cld4-operator 1.2.3.4${text}\n` }),
+      commandFault({ file: "ipset", args: ["restore", "-exist"], input: `add cld4-operator 1.2.3.4 timeout 0 ${text}\n` }),
       undefined,
     );
     if (!/^[+-][0-9.]+$/.test(text)) assert.notEqual(listWriteFault(`cld4-operator ${text}`), undefined, text);
