@@ -38,6 +38,8 @@ export interface Service {
   readonly stateDirectory: string;
   readonly socketPath: string;
   request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** The process's id; -1 while there is none. */
+  pid(): number;
   /** Sends it a signal. */
   signal(name: NodeJS.Signals): void;
   /** SIGTERM; resolves with the exit code. */
@@ -71,7 +73,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...options.env,
   };
   let output = "";
-  let running: { readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void } | undefined;
+  let running:
+    | { readonly ended: Promise<number>; readonly over: () => boolean; readonly pid: number; signal(name: NodeJS.Signals): void }
+    | undefined;
 
   const launch = async (): Promise<void> => {
     const child = network.spawn("host", process.execPath, [join(root, "src/main.ts")], {
@@ -86,7 +90,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         resolve(code ?? -1);
       });
     });
-    running = { ended, over: () => child.exitCode !== null || child.signalCode !== null, signal: (name) => child.kill(name) };
+    running = {
+      ended,
+      over: () => child.exitCode !== null || child.signalCode !== null,
+      pid: child.pid ?? -1,
+      signal: (name) => child.kill(name),
+    };
     await eventually("the service answers /readyz with 200", readyOrOver, { within: readyTimeout });
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
@@ -118,6 +127,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stateDirectory,
     socketPath,
     request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
+    pid: () => running?.pid ?? -1,
     signal: (name) => running?.signal(name),
     stop: () => end("SIGTERM"),
     async kill() {
