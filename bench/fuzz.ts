@@ -17,7 +17,7 @@ const workers = 8;
 /** Requests after which what they made is deleted, so that memory can only grow because of a leak. */
 const roundLength = 500;
 /** Rounds after which memory is measured for the first time. */
-const warmUp = 4;
+const warmUp = 10;
 
 await using network = await createNetwork();
 await using service = await startService({ network, backend: "nft", env: { CONNLIMITD_LOG_LEVEL: "error" } });

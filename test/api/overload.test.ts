@@ -4,6 +4,11 @@ import { defaultOverloadLimits } from "../../src/api/requests/overload.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Api, assertProblem, startApi } from "./service.ts";
 
+/** 10.2.0.0 and on: nobody's. */
+function largeBatch(first: number) {
+  return { put: Array.from({ length: 1000 }, (_, n) => ({ address: `10.${first}.${n >> 8}.${n & 255}`, sever: false })) };
+}
+
 const policy = { ports: [3306], maxConnections: 2 };
 
 async function untilOverloaded(api: Api): Promise<void> {
@@ -56,4 +61,24 @@ test("who would wait for a turn of the event loop longer than the limit is told 
   });
   assert.ok(blocked > 0);
   await eventually("the work is done", async () => (await api.send("GET", "/v1/policies")).status === 200);
+});
+
+test("of many large batches at a time a few are taken and the others told to come again; small ones have their way", async (t) => {
+  const api = await startApi(t);
+  api.firewall.setBanRoom({ capacity: 10_000 });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const transact = api.store.transact.bind(api.store);
+  t.mock.method(api.store, "transact", async (work: Parameters<typeof transact>[0]) => {
+    await promise;
+    return transact(work);
+  });
+  const taken = [2, 3, 4, 5].map((first) => api.send("POST", "/v1/bans/batch", largeBatch(first)));
+  await eventually("the next one is refused", async () => {
+    const answer = await api.send("POST", "/v1/bans/batch?dryRun=true", largeBatch(6));
+    return answer.status === 503 && assertProblem(answer, 503, "overloaded");
+  });
+  const small = api.send("POST", "/v1/bans/batch", { put: [{ address: "203.0.113.9" }] });
+  resolve();
+  for (const answer of await Promise.all([...taken, small])) assert.equal(answer.status, 200);
+  assert.equal((await api.send("POST", "/v1/bans/batch", largeBatch(2))).status, 200, "and afterwards");
 });
