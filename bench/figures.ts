@@ -6,8 +6,8 @@ import { join } from "node:path";
 export interface Figure {
   /** What holds, as a sentence. */
   readonly promise: string;
-  /** The command or test that shows it. */
-  readonly test: string;
+  /** The command or test that shows it; without it, the bench. */
+  readonly test?: string;
   /** What came out, with its unit. */
   readonly figure: string;
 }
@@ -18,6 +18,14 @@ const directory = join(import.meta.dirname, "figures");
 export function writeFigures(bench: string, figures: readonly Figure[]): void {
   const measured = new Date().toISOString();
   mkdirSync(directory, { recursive: true });
-  const lines = figures.map((figure) => `${JSON.stringify({ ...figure, measured })}\n`);
+  const lines = figures.map(
+    ({ promise, figure, test = `bench/${bench}.ts` }) => `${JSON.stringify({ promise, test, figure, measured })}\n`,
+  );
   writeFileSync(join(directory, `${bench}.json`), lines.join(""));
+}
+
+/** The 99th percentile, of the nearest rank. */
+export function p99(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * 0.99) - 1)] ?? Number.NaN;
 }

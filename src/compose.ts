@@ -1,14 +1,13 @@
 import { createHmac } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { createSecureContext } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import { createAccess } from "./api/access/access.ts";
 import { createFailedAttempts } from "./api/access/failed-attempts.ts";
-import type { ListenerTls } from "./api/http-server.ts";
+import { createConnectionLimit } from "./api/connection-limit.ts";
 import { listen } from "./api/listen.ts";
+import { type ListenerTls, readListenerTls, reloadTls } from "./api/listener-tls.ts";
 import { createServer } from "./api/server.ts";
 import type { Config, Listener, TlsFiles } from "./config.ts";
 import { createAuditService } from "./domain/audit-service.ts";
@@ -49,6 +48,8 @@ const stopLimit = 4000;
 export interface Service {
   /** Ends what is in flight and leaves the rules in the kernel. */
   stop(): Promise<void>;
+  /** Reads the TLS files anew, for connections from now on; files that can't be used are logged and change nothing. */
+  reload(): void;
 }
 
 /**
@@ -87,7 +88,8 @@ export async function startService(config: Config, supervision: Supervision | nu
     throw error;
   }
   manager.ready();
-  return { stop };
+  const reload = (): void => reloadTls({ paths: config.tls, servers: servers.map(({ app }) => app.server), log });
+  return { stop, reload };
 }
 
 /**
@@ -151,8 +153,8 @@ function createServers(
   const tokens = createTokenService(shared);
   const access = createAccess(adminToken, tokens);
   const attempts = createFailedAttempts(systemClock);
-  const tls = config.tls === null ? undefined : readTls(config.tls);
-  if (tls) assertUsable(tls);
+  const connectionLimit = createConnectionLimit({ log });
+  const tls = config.tls === null ? undefined : usableTls(config.tls);
   return config.listeners.map((listener) => ({
     listener,
     app: createServer({
@@ -176,6 +178,7 @@ function createServers(
       cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
       version: packageJson.version,
       logger: log,
+      connectionLimit,
       ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
     }),
   }));
@@ -192,11 +195,6 @@ function hostsOf(host: string, allowed: readonly string[]): ReadonlySet<string> 
   return new Set([...own, ...loopback, ...allowed]);
 }
 
-function readTls({ cert, key, clientCa }: TlsFiles): ListenerTls {
-  const files = { cert: readFileSync(cert), key: readFileSync(key) };
-  return clientCa === null ? files : { ...files, ca: readFileSync(clientCa), requestCert: true, rejectUnauthorized: true };
-}
-
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */
 async function closeWithin(app: FastifyInstance): Promise<void> {
   const cut = setTimeout(() => app.server.closeAllConnections(), stopLimit);
@@ -204,9 +202,9 @@ async function closeWithin(app: FastifyInstance): Promise<void> {
   clearTimeout(cut);
 }
 
-function assertUsable(tls: ListenerTls): void {
+function usableTls(files: TlsFiles): ListenerTls {
   try {
-    createSecureContext(tls);
+    return readListenerTls(files);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new StartError(

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
+import type { Service } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 import { supervisionOf } from "./service-manager.ts";
 import { StartError } from "./start-error.ts";
@@ -22,17 +23,21 @@ function rememberCompiledCode(stateDirectory: string): void {
 }
 
 async function main(): Promise<void> {
+  let service: Service | undefined;
+  // From the first moment on, as it would end the process otherwise. A start reads the files itself.
+  process.on("SIGHUP", () => service?.reload());
   loadDotEnv();
   const config = loadConfig(process.env);
   rememberCompiledCode(config.stateDirectory);
   const { startService } = await import("./compose.ts");
-  const service = await startService(config, supervisionOf(process.env, process.pid));
+  const started = await startService(config, supervisionOf(process.env, process.pid));
+  service = started;
   let stopping = false;
   // The listeners stay: without any, a program that is being run at that moment would hand its signal on and end this process.
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
-    service.stop().then(() => process.exit(0), endWith);
+    started.stop().then(() => process.exit(0), endWith);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
   // A process that is killed keeps nothing of it.

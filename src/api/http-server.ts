@@ -1,10 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { TlsOptions } from "node:tls";
+import type { ListenerTls } from "./listener-tls.ts";
 import { noteAnswers } from "./problems/client-errors.ts";
-
-/** Certificates of a TCP listener; with `ca` and `requestCert`, clients have to show one too. */
-export type ListenerTls = Pick<TlsOptions, "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized">;
 
 /** All in milliseconds. A slow client is cut off; a handler answers well within the idle time, as it waits two seconds at most for the kernel. */
 const timeouts = {
@@ -15,6 +12,8 @@ const timeouts = {
   connectionsCheckingInterval: 2_000,
 } as const satisfies ServerOptions;
 const idleTimeout = 60_000;
+/** That a TLS handshake may take. */
+const handshakeTimeout = timeouts.headersTimeout;
 
 const serverOptions = {
   ...timeouts,
@@ -26,7 +25,9 @@ const serverOptions = {
 /** The HTTP/1.1 server of one listener. */
 export function createHttpServer(handler: RequestListener, tls: ListenerTls | undefined): Server {
   const server =
-    tls === undefined ? createServer(serverOptions, handler) : createTlsServer({ ...serverOptions, ...tls }, handler);
+    tls === undefined
+      ? createServer(serverOptions, handler)
+      : createTlsServer({ ...serverOptions, handshakeTimeout, ...tls }, handler);
   noteAnswers(server);
   server.setTimeout(idleTimeout);
   // RFC 9110, 10.1.1: an expectation that is not known may be ignored.

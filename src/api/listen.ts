@@ -5,6 +5,9 @@ import type { FastifyInstance } from "fastify";
 /** Mode of a unix socket: its owner and group may open it, and whoever can is an administrator. */
 const othersMayNot = 0o117;
 
+/** Connections that the kernel keeps until they are taken: more than slow clients bring at once, as otherwise it would leave out others too. */
+const backlog = 4096;
+
 /** Where one server listens. */
 export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
@@ -16,14 +19,14 @@ export type ListenAddress =
  */
 export async function listen(app: FastifyInstance, address: ListenAddress): Promise<void> {
   if (address.kind === "tcp") {
-    await app.listen({ host: address.host, port: address.port });
+    await app.listen({ host: address.host, port: address.port, backlog });
     return;
   }
   refuseOtherFile(address.path);
   await removeStaleSocket(address.path);
   const mask = process.umask(othersMayNot);
   try {
-    await app.listen({ path: address.path });
+    await app.listen({ path: address.path, backlog });
   } finally {
     process.umask(mask);
   }

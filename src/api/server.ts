@@ -13,9 +13,11 @@ import { batchRoute } from "./bans/batch-route.ts";
 import { banRoutes } from "./bans/routes.ts";
 import { checkRoutes } from "./check/routes.ts";
 import { confirmationRoutes } from "./confirmations/routes.ts";
+import type { ConnectionLimit } from "./connection-limit.ts";
 import { connectionRoutes } from "./connections/routes.ts";
 import { healthRoutes, type Readiness } from "./health/routes.ts";
-import { createHttpServer, type ListenerTls } from "./http-server.ts";
+import { createHttpServer } from "./http-server.ts";
+import type { ListenerTls } from "./listener-tls.ts";
 import { createCursors } from "./lists/cursors.ts";
 import { describeRoutes } from "./openapi/document.ts";
 import { openapiRoutes } from "./openapi/routes.ts";
@@ -28,6 +30,7 @@ import { recentRoutes } from "./recent/routes.ts";
 import { closeConnectionsWhenStopping, setCommonHeaders } from "./requests/answer-headers.ts";
 import { acceptJson } from "./requests/json-body.ts";
 import { noteRoutes, refuseOtherMethods } from "./requests/method-not-allowed.ts";
+import { defaultOverloadLimits, type OverloadLimits, refuseOverload } from "./requests/overload.ts";
 import "./requests/route-config.ts";
 import { convertQueryValues, refuseAmbiguity } from "./requests/strictness.ts";
 import type { PassHistory } from "./status/representation.ts";
@@ -60,6 +63,9 @@ export interface ServerOptions {
   /** The parent of the requests' loggers; `false`: nothing is logged. */
   readonly logger: FastifyBaseLogger | false;
   readonly tls?: ListenerTls;
+  /** Shared by all servers of the process; without it there is no limit. */
+  readonly connectionLimit?: ConnectionLimit;
+  readonly overloadLimits?: OverloadLimits;
 }
 
 /** Bytes of a request body, unless a route takes more. */
@@ -87,6 +93,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     }),
     clientErrorHandler: answerClientError,
   });
+  options.connectionLimit?.watch(app.server);
   // The schemas of answers describe; what a handler answers is sent as it is, and nothing of it is dropped.
   app.setSerializerCompiler(() => JSON.stringify);
 
@@ -96,6 +103,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   setCommonHeaders(app);
   guardAccess(app, gate, transport);
   handleErrors(app);
+  refuseOverload(app, options.overloadLimits ?? defaultOverloadLimits);
   refuseAmbiguity(app);
   acceptJson(app);
   convertQueryValues(app);

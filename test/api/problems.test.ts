@@ -14,7 +14,7 @@ test("every problem type has a page with its meaning and its remedies", async (t
     const { status, headers, body } = await api.send("GET", `/problems/${slug}`);
     assert.equal(status, 200);
     assert.equal(headers["content-type"], "text/html; charset=utf-8");
-    assert.equal(headers["content-security-policy"], "default-src 'none'");
+    assert.match(String(headers["content-security-policy"]), /^default-src 'none'; /);
     assert.equal(body, problemPage(slug, problemTypes[slug]));
     assert.match(String(body), new RegExp(`<h1>${problemTypes[slug].title}</h1>`));
     assert.ok(problemTypes[slug].remedies.length > 0);

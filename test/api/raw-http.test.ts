@@ -93,6 +93,12 @@ test("a request without Host is 400", async (t) => {
   );
 });
 
+test("a request with several Hosts is 400, whichever of them would be right", async (t) => {
+  const { port } = await listen(t);
+  const answer = await exchange(port, "GET /livez HTTP/1.1", "Host: a", "host: b", "Connection: close", "", "");
+  assertRawProblem(answer, 400, "malformed-request");
+});
+
 test("an expectation that nobody knows is ignored", async (t) => {
   const { port } = await listen(t);
   const answer = await exchange(port, "GET /livez HTTP/1.1", "Host: a", "Expect: wonders", "Connection: close", "", "");

@@ -3,7 +3,9 @@ import type { TestContext } from "node:test";
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from "fastify";
 import { createAccess, type Transport } from "../../src/api/access/access.ts";
 import { createFailedAttempts } from "../../src/api/access/failed-attempts.ts";
+import type { ConnectionLimit } from "../../src/api/connection-limit.ts";
 import type { Readiness } from "../../src/api/health/routes.ts";
+import { defaultOverloadLimits, type OverloadLimits } from "../../src/api/requests/overload.ts";
 import { isRecord } from "../../src/api/requests/schema-words.ts";
 import { createServer } from "../../src/api/server.ts";
 import type { BanService } from "../../src/domain/services.ts";
@@ -24,6 +26,8 @@ export interface ApiOptions {
   readonly cursorSecret?: string;
   /** Stands in for the real service. */
   readonly bans?: BanService;
+  readonly connectionLimit?: ConnectionLimit;
+  readonly overloadLimits?: OverloadLimits;
 }
 
 /** The HTTP edge on the real domain and the real store, with a kernel in memory. */
@@ -40,10 +44,20 @@ export interface Api extends ReturnType<typeof createTestServices> {
 
 type Method = NonNullable<InjectOptions["method"]>;
 
+/** A test that asks without a pause leaves the event loop no turn to measure. */
+const noDelayMeasured: OverloadLimits = { ...defaultOverloadLimits, maxEventLoopDelay: 0 };
+
 /** Starts a server whose state goes with the test. */
 export async function startApi(
   test: TestContext,
-  { transport = "tcp", logger, cursorSecret = "secret", bans }: ApiOptions = {},
+  {
+    transport = "tcp",
+    logger,
+    cursorSecret = "secret",
+    bans,
+    connectionLimit,
+    overloadLimits = noDelayMeasured,
+  }: ApiOptions = {},
 ): Promise<Api> {
   const services = createTestServices(test);
   const inspector = createFakeInspector();
@@ -69,6 +83,8 @@ export async function startApi(
     cursorSecret,
     version: "0.0.0-test",
     logger: logger ?? false,
+    overloadLimits,
+    ...(connectionLimit === undefined ? {} : { connectionLimit }),
   });
   await app.ready();
   test.after(() => app.close());

@@ -1,12 +1,27 @@
 // Runs inside one network namespace, makes HTTPS requests as told by JSON lines on stdin, and ends with stdin.
-import { request } from "node:https";
+import { Agent, request } from "node:https";
 import { createInterface } from "node:readline";
 import type { RemoteAnswer, RemoteRequest } from "./remote-api.ts";
 
-function perform({ host, port, from, method, path, headers, body, ca }: RemoteRequest): Promise<RemoteAnswer> {
+const lasting = new Agent({ keepAlive: true, maxSockets: 1 });
+
+function perform({ host, port, from, method, path, headers, body, ca, client, keepAlive }: RemoteRequest): Promise<RemoteAnswer> {
   return new Promise((resolve) => {
     const fail = (error: NodeJS.ErrnoException): void => resolve({ error: error.code ?? error.message });
-    const options = { host, port, localAddress: from, method, path, headers, ca, agent: false, timeout: 10_000 };
+    // The certificate is for the address, whatever host the request names.
+    const options = {
+      servername: "",
+      host,
+      port,
+      localAddress: from,
+      method,
+      path,
+      headers,
+      ca,
+      ...client,
+      agent: keepAlive === true && lasting,
+      timeout: 10_000,
+    };
     const sent = request(options, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Certificate } from "./certificate.ts";
 import type { Network } from "./namespaces.ts";
 import type { Service } from "./service.ts";
 
-/** One HTTPS request; `from` is the address that it comes from, `ca` the certificate that is trusted. */
+/** One HTTPS request; `from` is the address that it comes from, `ca` the certificate that is trusted, `client` the one that is shown. */
 export interface RemoteRequest {
   readonly host: string;
   readonly port: number;
@@ -14,6 +15,9 @@ export interface RemoteRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
+  readonly client?: Certificate;
+  /** Over one connection with all others of the kind, instead of one of its own. */
+  readonly keepAlive?: boolean;
 }
 
 /** What came of it. */
@@ -27,6 +31,8 @@ export interface RemoteTarget {
   readonly port: number;
   readonly ca: string;
   readonly token: string;
+  readonly client?: Certificate;
+  readonly keepAlive?: boolean;
 }
 
 /** The API over TCP, asked from any address of the client's side. */
@@ -36,7 +42,7 @@ export interface RemoteApi {
 }
 
 /** Starts what asks, in the client's namespace; it ends with the network. */
-export function startRemoteApi(network: Network, { hosts, port, ca, token }: RemoteTarget): RemoteApi {
+export function startRemoteApi(network: Network, { hosts, port, ca, token, ...connection }: RemoteTarget): RemoteApi {
   const { stdin, stdout } = network.spawn("client", process.execPath, [join(import.meta.dirname, "https-agent.ts")], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -58,6 +64,7 @@ export function startRemoteApi(network: Network, { hosts, port, ca, token }: Rem
           port,
           from: address,
           ca,
+          ...connection,
           method,
           path,
           headers: {

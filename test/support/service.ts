@@ -44,6 +44,8 @@ export interface Service {
   /** The number of the process that was started last. */
   pid(): number;
   request(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  /** Sends it a signal. */
+  signal(name: NodeJS.Signals): void;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number>;
   /** SIGKILL; resolves once the process is gone. */
@@ -134,6 +136,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stateDirectory,
     socketPath,
     request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
+    pid: () => running?.pid ?? -1,
+    signal: (name) => running?.signal(name),
     stop: () => end("SIGTERM"),
     async kill() {
       await end("SIGKILL");
@@ -146,7 +150,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
       return network.tryExec("host", "env", ["-i", ...assignments, process.execPath, join(root, "src/purge.ts")]);
     },
-    pid: () => running?.pid ?? 0,
     logs: () => output,
     dispose,
     [Symbol.asyncDispose]: dispose,

@@ -13,13 +13,18 @@ export function assertBounded(body: unknown): void {
   if (!isObject(body)) return;
   assertFewFields(body, BanBatchBody, "");
   const put = arrayIn(body, "put");
-  const count = put.length + arrayIn(body, "delete").length;
+  const count = itemCount(body);
   if (count > maxBatchItems) {
     throw invalidInput([
       { pointer: "", message: `must have at most ${maxBatchItems} items in put and delete together; it has ${count}` },
     ]);
   }
   for (const [index, item] of put.entries()) if (isObject(item)) assertFewFields(item, NewBan, `/put/${index}`);
+}
+
+/** How many items a body that claims to be a batch has. */
+export function itemCount(body: unknown): number {
+  return isObject(body) ? arrayIn(body, "put").length + arrayIn(body, "delete").length : 0;
 }
 
 /** @throws {ApiProblem} `invalid-input` */

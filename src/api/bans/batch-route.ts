@@ -3,8 +3,9 @@ import type { BanService } from "../../domain/services.ts";
 import { reference, strictObject } from "../fields.ts";
 import { dryRunHeaders, presentForesight } from "../foresight/representation.ts";
 import { bodyProblems, json, oneOf, problems } from "../openapi/responses.ts";
+import { overloaded } from "../problems/problem-from-error.ts";
 import { writeParameters, writeTerms } from "../requests/write-terms.ts";
-import { assertBounded, assertNotEmpty } from "./batch-bounds.ts";
+import { assertBounded, assertNotEmpty, itemCount } from "./batch-bounds.ts";
 import { BanBatchBody, BanBatchResult, BatchForesightResource } from "./batch-schemas.ts";
 import { batchRequest, presentBatch } from "./representation.ts";
 
@@ -16,13 +17,25 @@ export interface BatchRouteOptions {
 const bodyLimit = 4_194_304;
 const result = reference(BanBatchResult);
 
+/** From how many items on a batch is large: it keeps the event loop busy for some tens of milliseconds or more. */
+const largeBatch = 1000;
+/** Large batches at a time: others wait for them, so that more would only fill the memory and keep everybody from being answered. */
+const largeBatches = 4;
+
 export const batchRoute: FastifyPluginAsyncTypebox<BatchRouteOptions> = async (app, { bans }) => {
+  const underWay = new Set<string>();
   app.post(
     "/v1/bans/batch",
     {
       bodyLimit,
-      preValidation: async ({ body }) => assertBounded(body),
       config: { scope: "bans:write" },
+      preValidation: async ({ id, body }) => {
+        assertBounded(body);
+        if (itemCount(body) < largeBatch) return;
+        if (underWay.size >= largeBatches) throw overloaded(`${largeBatches} large batches are under way.`);
+        underWay.add(id);
+      },
+      onResponse: async ({ id }) => void underWay.delete(id),
       schema: {
         operationId: "writeBans",
         tags: ["bans"],

@@ -24,7 +24,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthRouteOptions> = async
   app.get(
     "/livez",
     {
-      config,
+      config: { ...config, neverOverloaded: true },
       schema: {
         operationId: "getLiveness",
         tags,

@@ -75,7 +75,7 @@ const description = `Connection-limit policies and bans for the host that it run
 - A write that would shut out its caller, an SSH client, a gateway or this host is 409; \`?allowLockout=true\` overrides that for the scope \`admin\`.
 - \`?confirmWithin=SECONDS\` on a write of a policy undoes it unless \`POST /v1/confirmations/{id}\` keeps it in time.
 - Every answer has an \`X-Request-Id\`, under which the log and \`GET /v1/audit\` know the request.
-- A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431.
+- A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431; 503 with \`Retry-After\` says that there is too much to do.
 - Every operation says which scope its token needs; \`admin\` has all of them, and every token may read. Over a unix socket no token is needed.`;
 
 /** Collects the schemas of the routes that are registered from now on into an OpenAPI 3.1 document: `app.swagger()`. */

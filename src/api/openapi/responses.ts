@@ -92,6 +92,7 @@ const commonProblems = [
   "request-timeout",
   "header-too-large",
   "internal",
+  "overloaded",
 ] as const satisfies readonly ProblemSlug[];
 
 /** The problems of a route that reads a body, hence of a write. */

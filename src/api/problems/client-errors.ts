@@ -19,7 +19,13 @@ export function noteAnswers(server: Server): void {
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || socket.destroyed) return;
   const isAnswering = answers.get(socket)?.headersSent === true;
-  if (socket.writable && !isAnswering) socket.write(rawAnswer(clientProblem(error.code)));
+  if (isAnswering) socket.destroySoon();
+  else answerRaw(socket, clientProblem(error.code));
+}
+
+/** Answers where there is no request, and ends the connection. */
+export function answerRaw(socket: Socket, problem: ApiProblem): void {
+  if (socket.writable) socket.write(rawAnswer(problem));
   socket.destroySoon();
 }
 
@@ -37,6 +43,7 @@ function rawAnswer(problem: ApiProblem): string {
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
     `Content-Type: ${problemMediaType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(problem.headers).map(([name, value]) => `${name}: ${value}`),
     "Connection: close",
     "",
     body,

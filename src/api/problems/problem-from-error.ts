@@ -57,6 +57,11 @@ function fromDomain(error: DomainError): ApiProblem {
   return refusal(error.code, error.message, error.errors, { cause: error });
 }
 
+/** More is asked of the service than it can do now. */
+export function overloaded(detail: string): ApiProblem {
+  return new ApiProblem("overloaded", detail, { headers: { "retry-after": String(retryAfterSeconds) } });
+}
+
 function later(slug: "not-ready" | "store-unwritable", detail: string, cause: unknown): ApiProblem {
   return new ApiProblem(slug, detail, { headers: { "retry-after": String(retryAfterSeconds) }, cause });
 }

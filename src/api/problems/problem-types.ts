@@ -243,6 +243,18 @@ export const problemTypes = {
     example:
       "/var/lib/connlimitd/state.db can't be written: the disk is full; free some space on its file system (database or disk is full). Nothing was stored, and the kernel keeps what it has.",
   },
+  overloaded: {
+    status: 503,
+    title: "The service has too much to do",
+    explanation:
+      "More is asked of the service at once than it can do: it is busy with earlier requests, its memory is nearly full, or all of its 256 connections are in use. Nothing was changed. The kernel goes on refusing whom it refused.",
+    remedies: [
+      "Try again after the seconds in the header Retry-After.",
+      "Send many bans in one POST /v1/bans/batch instead of one by one, and large batches one after another.",
+      "Use one connection for many requests (keep-alive), and close those that are not needed.",
+    ],
+    example: "The service is busy with earlier requests.",
+  },
   "no-room": {
     status: 507,
     title: "The kernel has no room for another ban",

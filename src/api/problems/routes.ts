@@ -6,6 +6,9 @@ import { problemPage } from "./page.ts";
 import { ApiProblem } from "./problem.ts";
 import { isProblemSlug, problemTypes } from "./problem-types.ts";
 
+/** A page of text; what `default-src` does not cover is named. */
+const contentSecurityPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 const slugField = Type.String({ description: "The last part of a problem's `type`.", examples: Object.keys(problemTypes) });
 
 /** The pages that the `type` of a problem leads to. */
@@ -30,7 +33,7 @@ export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ params: { slug } }, reply) => {
       if (!isProblemSlug(slug)) throw new ApiProblem("not-found", "There is no problem of this type.");
       const page = problemPage(slug, problemTypes[slug]);
-      return reply.type("text/html; charset=utf-8").header("content-security-policy", "default-src 'none'").send(page);
+      return reply.type("text/html; charset=utf-8").header("content-security-policy", contentSecurityPolicy).send(page);
     },
   );
 };

@@ -7,6 +7,8 @@ declare module "fastify" {
     readonly isPublic?: boolean;
     /** What a token needs for the route; every route that is not public declares it. */
     readonly scope?: Scope;
+    /** True where an answer is due however much there is to do. */
+    readonly neverOverloaded?: boolean;
     /** Top-level fields that the route's answers carry and its requests must not. */
     readonly readOnlyFields?: readonly string[];
     /** True for a route whose method usually has a body, and that takes none. */

@@ -17,6 +17,10 @@ export function refuseAmbiguity(app: FastifyInstance): void {
     if (request.raw.httpVersion === "1.1" && headers.host === undefined) {
       throw new ApiProblem("malformed-request", "HTTP/1.1 requests carry a Host header.");
     }
+    // Node takes the first of several; what stands before the service may have looked at the last (RFC 9112, 3.2).
+    if (request.raw.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host").length > 1) {
+      throw new ApiProblem("malformed-request", "Requests carry one Host header, and this one has several.");
+    }
     const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
     if (hasBody && (method === "DELETE" || routeOptions.config.takesNoBody === true)) {
       throw new ApiProblem("invalid-input", `${method} takes no body here.`, {
