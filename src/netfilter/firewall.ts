@@ -14,7 +14,6 @@ import { createBanKeeper } from "./bans/ban-keeper.ts";
 import { type LedgerBan, type LedgerState, standingCauses } from "./bans/ban-ledger.ts";
 import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
-import type { ListWrite } from "./bans/timed-entries.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
@@ -34,6 +33,7 @@ import { type Actual, families, planPass, planSparingly, planTimedEntries, retur
 import type { RecentLists } from "./recent/list-files.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
+import { writeEntries } from "./write-entries.ts";
 
 export interface NetfilterOptions {
   readonly backend: Backend;
@@ -122,20 +122,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return { planned: planFor(desired, await actualOf(reading, running)), removals };
   };
 
-  const writeEntries = (writes: readonly ListWrite[]): void => {
-    for (const { list, write } of writes) {
-      // A list that is gone holds nothing that would have to be taken out.
-      if (!lists.write(list, write) && write.startsWith("+")) throw new EnforcementDelayed(`the list ${list} is missing`);
-    }
-    const added = writes.filter(({ write }) => write.startsWith("+"));
-    for (const [list, own] of Map.groupBy(added, (write) => write.list)) {
-      const held = new Set(lists.read(list)?.map((entry) => entry.address));
-      const lost = own.filter(({ write }) => !held.has(write.slice(1)));
-      if (lost.length > 0)
-        throw new EnforcementDelayed(`the list ${list} does not hold ${lost.length} of the entries written to it`);
-    }
-  };
-
   /** Looks whether the kernel holds what it took. */
   const verify = async ({ chains }: Plan): Promise<void> => {
     for (const family of families) {
@@ -192,7 +178,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     await writeTables(planned);
     left = planned;
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
-    writeEntries(planned.recent);
+    writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
     if (wrote && (looking || !verified)) await verify(planned);
@@ -290,7 +276,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         );
       }
       const recent = plans.flatMap((plan) => plan.recent);
-      writeEntries(recent);
+      writeEntries(lists, recent);
       const writes = removals.ipset.length + removals.recent.length + ipset.length + recent.length;
       return { writes, found: removals.found, ...afterwards(state) };
     },
