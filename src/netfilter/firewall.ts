@@ -48,8 +48,8 @@ export interface NetfilterOptions {
 
 /** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
 const patience = 5000;
-/** That a write waits for the kernel's opinion before it is stored without it. */
-const checkPatience = 900;
+/** That a write waits for the kernel's opinion before it is stored without it; leaves a pass the second that it can wait for the lock. */
+const checkPatience = 600;
 
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
@@ -231,15 +231,20 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   return {
     inspector,
     recall: keeper.ledger.recall,
-    check: (desired) =>
-      withinTime(checkPatience, (assertWanted) =>
+    check: (desired) => {
+      const ask = async (): Promise<void> => {
+        const { planned } = await foresee(desired);
+        const changed = families.filter((family) => testable(planned, family).length > 0);
+        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+      };
+      return withinTime(checkPatience, (assertWanted) =>
         exclusive(async () => {
           assertWanted();
-          const { planned } = await foresee(desired);
-          const changed = families.filter((family) => testable(planned, family).length > 0);
-          await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+          // A question that hangs changes nothing, so that a pass need not wait for its end.
+          await withinTime(checkPatience, ask);
         }),
-      ),
+      );
+    },
     plan: (desired) =>
       withinTime(patience, (assertWanted) =>
         exclusive(async () => {
