@@ -50,6 +50,8 @@ export interface NetfilterOptions {
 const patience = 5000;
 /** That a write waits for the kernel's opinion before it is stored without it; leaves a pass the second that it can wait for the lock. */
 const checkPatience = 600;
+/** That a rehearsal, which is checked like a write, waits for its plan. */
+const planPatience = 1300;
 
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
@@ -246,7 +248,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       );
     },
     plan: (desired) =>
-      withinTime(patience, (assertWanted) =>
+      withinTime(planPatience, (assertWanted) =>
         exclusive(async () => {
           assertWanted();
           const { planned, removals } = await foresee(desired);
