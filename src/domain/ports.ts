@@ -165,7 +165,7 @@ export interface Position {
 export interface Firewall {
   /** Takes over the kernel-made bans that an earlier process had seen, so that those that were lost meanwhile come back. */
   recall(bans: readonly KernelBan[]): void;
-  /** Asks the kernel whether it would accept `desired`, changing nothing; an answer that takes longer than 900 ms is delayed. */
+  /** Asks the kernel whether it would accept `desired`, changing nothing; an answer that takes longer than 600 ms is delayed. */
   check(desired: Desired): Promise<void>;
   /** What `converge` would send for `desired` now; changes nothing. */
   plan(desired: Desired): Promise<WritePlan>;

@@ -7,7 +7,6 @@ import { createBanKeeper } from "./bans/ban-keeper.ts";
 import type { LedgerBan, LedgerState } from "./bans/ban-ledger.ts";
 import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
-import type { ListWrite } from "./bans/timed-entries.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
@@ -25,6 +24,7 @@ import { type Actual, families, planPass, planSparingly, planTimedEntries, retur
 import type { RecentLists } from "./recent/list-files.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
+import { writeEntries } from "./write-entries.ts";
 
 export interface NetfilterOptions {
   readonly backend: Backend;
@@ -39,8 +39,10 @@ export interface NetfilterOptions {
 
 /** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
 const patience = 5000;
-/** That a write waits for the kernel's opinion before it is stored without it. */
-const checkPatience = 900;
+/** That a write waits for the kernel's opinion before it is stored without it; leaves a pass the second that it can wait for the lock. */
+const checkPatience = 600;
+/** That a rehearsal, which is checked like a write, waits for its plan. */
+const planPatience = 1300;
 
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
@@ -112,20 +114,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return { planned: planFor(acceptable(desired), await actualOf(reading, running)), removals };
   };
 
-  const writeEntries = (writes: readonly ListWrite[]): void => {
-    for (const { list, write } of writes) {
-      // A list that is gone holds nothing that would have to be taken out.
-      if (!lists.write(list, write) && write.startsWith("+")) throw new EnforcementDelayed(`the list ${list} is missing`);
-    }
-    const added = writes.filter(({ write }) => write.startsWith("+"));
-    for (const [list, own] of Map.groupBy(added, (write) => write.list)) {
-      const held = new Set(lists.read(list)?.map((entry) => entry.address));
-      const lost = own.filter(({ write }) => !held.has(write.slice(1)));
-      if (lost.length > 0)
-        throw new EnforcementDelayed(`the list ${list} does not hold ${lost.length} of the entries written to it`);
-    }
-  };
-
   /** Looks whether the kernel holds what it took. */
   const verify = async ({ chains }: Plan): Promise<void> => {
     for (const family of families) {
@@ -182,7 +170,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     await writeTables(planned);
     left = planned;
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
-    writeEntries(planned.recent);
+    writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
     if (wrote && (looking || !verified)) await verify(planned);
@@ -216,17 +204,22 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   return {
     inspector,
     recall: keeper.ledger.recall,
-    check: (desired) =>
-      withinTime(checkPatience, (assertWanted) =>
+    check: (desired) => {
+      const ask = async (): Promise<void> => {
+        const { planned } = await foresee(desired);
+        const changed = families.filter((family) => testable(planned, family).length > 0);
+        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+      };
+      return withinTime(checkPatience, (assertWanted) =>
         exclusive(async () => {
           assertWanted();
-          const { planned } = await foresee(desired);
-          const changed = families.filter((family) => testable(planned, family).length > 0);
-          await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+          // A question that hangs changes nothing, so that a pass need not wait for its end.
+          await withinTime(checkPatience, ask);
         }),
-      ),
+      );
+    },
     plan: (desired) =>
-      withinTime(patience, (assertWanted) =>
+      withinTime(planPatience, (assertWanted) =>
         exclusive(async () => {
           assertWanted();
           const { planned, removals } = await foresee(desired);
@@ -262,7 +255,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         );
       }
       const recent = plans.flatMap((plan) => plan.recent);
-      writeEntries(recent);
+      writeEntries(lists, recent);
       const writes = removals.ipset.length + removals.recent.length + ipset.length + recent.length;
       return { writes, found: removals.found, ...afterwards(state) };
     },

@@ -50,6 +50,18 @@ test("what is not ready says when to try again", async (t) => {
   assert.match(String(answer.headers["retry-after"]), /^[1-9][0-9]*$/);
 });
 
+test("a disk that takes no change says which file, why, and when to try again, and that nothing changed", async (t) => {
+  const api = await startApi(t);
+  api.firewall.failChecks(
+    new DomainError("store-unwritable", "/var/lib/connlimitd/state.db can't be written: the disk is full."),
+  );
+  const answer = await api.send("PUT", "/v1/policies/mysql", policy);
+  assertProblem(answer, 503, "store-unwritable");
+  assert.partialDeepStrictEqual(answer.body, { detail: "/var/lib/connlimitd/state.db can't be written: the disk is full." });
+  assert.match(String(answer.headers["retry-after"]), /^[1-9][0-9]*$/);
+  assert.equal(answer.headers["connlimitd-changed"], "false");
+});
+
 test("alive is always 200; ready says what it waits for", async (t) => {
   const api = await startApi(t);
   const ready = await api.send("GET", "/readyz");

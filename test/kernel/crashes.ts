@@ -12,7 +12,7 @@ import { createWriter, kernelContradictions, readService } from "./crashing-writ
 
 const writerCount = 8;
 /** Milliseconds after which the kill comes, at most. */
-const longestLife = 500;
+const longestLife = 800;
 /** One of so many kills hits a start instead of writers. */
 const startsKilled = 8;
 

@@ -128,8 +128,11 @@ describe("while the program can't answer, enforcement is delayed:", () => {
     test(`${action}: it exits with 0 and prints an error`, () =>
       assertDelayed(actions[action]({ stderr: "out of memory\n" }), /ends with exit code 0 and says: out of memory$/));
 
-    test(`${action}: a warning of the other backend's rules is no failure`, () =>
-      actions[action]({ stderr: "# Warning: iptables-legacy tables present, use iptables-legacy to see them\n" }));
+    for (const warning of [
+      "# Warning: iptables-legacy tables present, use iptables-legacy to see them",
+      "Warning: Extension connlimit revision 0 not supported, missing kernel module?",
+    ])
+      test(`${action}: what is only a warning is no failure (${warning})`, () => actions[action]({ stderr: `${warning}\n` }));
   }
 
   test("a save that ends too early is no table", () =>
