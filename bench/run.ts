@@ -1,12 +1,12 @@
 // npm run bench: what the service costs, as a table with a bar for each row.
 import { styleText } from "node:util";
-import { readRunArguments, usage, type RunArguments } from "./harness/arguments.ts";
+import { benches, peerBenches } from "./benches.ts";
+import { type RunArguments, readRunArguments, usage } from "./harness/arguments.ts";
 import type { Bench } from "./harness/bench.ts";
 import type { Finding } from "./harness/finding.ts";
 import { machineLine } from "./harness/machine.ts";
 import { writeReport } from "./harness/report.ts";
 import { textTable } from "./harness/table.ts";
-import { benches, peerBenches } from "./benches.ts";
 
 /** A bench that could not be measured. */
 interface Failure {

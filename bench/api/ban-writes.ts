@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { eventually } from "../../test/support/eventually.ts";
-import { createNetwork, type Network } from "../../test/support/namespaces.ts";
 import { readSets } from "../../test/support/kernel.ts";
+import { createNetwork, type Network } from "../../test/support/namespaces.ts";
 import type { Bench } from "../harness/bench.ts";
 import { finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
@@ -58,10 +58,7 @@ export const banWrites: Bench = {
         { work: `${work}, against a route that does nothing`, backend, unit: "ratio", bar: { atLeast: 0.8 }, raw: figures },
         ratios(figures.put, figures.doNothing),
       ),
-      finding(
-        { work, backend, unit: "per second", note: `all ${acknowledged.toLocaleString("en")} in the kernel` },
-        figures.put,
-      ),
+      finding({ work, backend, unit: "per second", note: `all ${acknowledged.toLocaleString("en")} in the kernel` }, figures.put),
       finding({ work: `${work}: longest block of the event loop`, backend, unit: "ms", bar: { atMost: 50 } }, [longestBlock]),
     ];
   },
@@ -69,7 +66,9 @@ export const banWrites: Bench = {
 
 async function startNoOpServer(network: Network): Promise<void> {
   const file = join(import.meta.dirname, "..", "load", "no-op-server.ts");
-  network.spawn("host", process.execPath, [file, "127.0.0.1", String(noOpPort), token], { stdio: ["ignore", "ignore", "inherit"] });
+  network.spawn("host", process.execPath, [file, "127.0.0.1", String(noOpPort), token], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   await eventually(
     "the server that does nothing listens",
     async () => (await network.exec("host", "ss", ["-Hltn", `sport = :${noOpPort}`])).includes(`:${noOpPort}`),

@@ -54,7 +54,10 @@ export const concurrentPolicies: Bench = {
     return [
       finding({ work: `${work}: restores of IPv4`, backend, unit: "count", bar: { atMost: 10 }, raw: counts }, counts.restores),
       finding({ work: `${work}: restores of IPv4 that only test`, backend, unit: "count" }, counts.tests),
-      finding({ work: `${work}, to one by one`, backend, unit: "times", bar: { atLeast: 5 }, raw: figures }, ratios(figures.oneByOne, figures.atOnce)),
+      finding(
+        { work: `${work}, to one by one`, backend, unit: "times", bar: { atLeast: 5 }, raw: figures },
+        ratios(figures.oneByOne, figures.atOnce),
+      ),
       finding({ work, backend, unit: "ms" }, figures.atOnce),
     ];
   },

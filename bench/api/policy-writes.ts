@@ -45,7 +45,10 @@ export const policyWrites: Bench = {
     script.remove();
     const work = "PUT /v1/policies/{name}, one at a time";
     return [
-      finding({ work: `${work}, to the two bare restores`, backend, unit: "times", bar: { atMost: 1.5 }, raw: figures }, ratios(figures.put, figures.bare)),
+      finding(
+        { work: `${work}, to the two bare restores`, backend, unit: "times", bar: { atMost: 1.5 }, raw: figures },
+        ratios(figures.put, figures.bare),
+      ),
       finding({ work, backend, unit: "ms" }, figures.put),
       finding({ work: "iptables-restore and ip6tables-restore of the same lines", backend, unit: "ms" }, figures.bare),
     ];

@@ -43,7 +43,8 @@ export function readRunArguments(args: readonly string[]): RunArguments {
   if (backends.length === 0) throw new TypeError(`--backend takes nft or legacy, not ${backend}`);
   const effort = quick ? efforts.quick : efforts.full;
   const rounds = Number(values.rounds ?? effort.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds takes a whole number from 1 on, not ${values.rounds}`);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new TypeError(`--rounds takes a whole number from 1 on, not ${values.rounds}`);
   const isWhole = only.length === 0 && backends.length === all.length && !quick;
   return { ...effort, rounds, only, backends, peers, quick, writes: isWhole && !dry };
 }

@@ -1,3 +1,8 @@
 import type { Finding } from "./finding.ts";
-export interface Report { readonly machine: string; readonly findings: readonly Finding[]; readonly rounds: number; readonly when: Date }
+export interface Report {
+  readonly machine: string;
+  readonly findings: readonly Finding[];
+  readonly rounds: number;
+  readonly when: Date;
+}
 export async function writeReport(_report: Report): Promise<void> {}

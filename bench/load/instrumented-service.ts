@@ -1,6 +1,6 @@
+import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
-import { readFile } from "node:fs/promises";
 import { createDirectory } from "../../test/support/directories.ts";
 import { type Service, type ServiceOptions, startService } from "../../test/support/service.ts";
 

@@ -11,10 +11,7 @@ const [host = "", port = "", token = ""] = process.argv.slice(2);
 
 /** Nobody asks it for anything: only the route that does nothing is called. */
 const nothing = new Proxy({}, { get: () => undefined }) as never;
-const services: Pick<
-  ServerOptions,
-  "policies" | "bans" | "confirmations" | "look" | "enforcer" | "inspector" | "enforcement"
-> = {
+const services: Pick<ServerOptions, "policies" | "bans" | "confirmations" | "look" | "enforcer" | "inspector" | "enforcement"> = {
   policies: nothing,
   bans: nothing,
   confirmations: nothing,

@@ -77,5 +77,6 @@ export function bannedAddress(number: number): string {
 
 /** @throws {Error} for anything that is not stored and in the kernel, but for statuses that are accepted here */
 export function assertDone({ status, body }: Answer, ...accepted: readonly number[]): void {
-  if (![200, 201, 204, ...accepted].includes(status)) throw new Error(`the service answers ${status}: ${JSON.stringify(body).slice(0, 500)}`);
+  if (![200, 201, 204, ...accepted].includes(status))
+    throw new Error(`the service answers ${status}: ${JSON.stringify(body).slice(0, 500)}`);
 }

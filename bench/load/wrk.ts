@@ -31,7 +31,10 @@ export async function runWrk(network: Network, side: Side, options: WrkOptions):
   ]);
   const bad = /^ *(Non-2xx or 3xx responses: .*|Socket errors: connect (?!0, ).*)$/m.exec(output)?.[1];
   if (bad !== undefined) throw new Error(`wrk ${url}: ${bad}`);
-  return { perSecond: numberAfter(output, /^Requests\/sec:\s+([\d.]+)/m), answers: numberAfter(output, /^\s*(\d+) requests in/m) };
+  return {
+    perSecond: numberAfter(output, /^Requests\/sec:\s+([\d.]+)/m),
+    answers: numberAfter(output, /^\s*(\d+) requests in/m),
+  };
 }
 
 function numberAfter(output: string, pattern: RegExp): number {

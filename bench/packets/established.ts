@@ -38,10 +38,19 @@ export const established: Bench = {
     const work = "established small requests and responses";
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
-      finding({ ...row, work: `${work}, 100 policies, against no rules`, bar: { atLeast: backend === "nft" ? 0.9 : 0.95 } }, ratios(policies100, none)),
+      finding(
+        { ...row, work: `${work}, 100 policies, against no rules`, bar: { atLeast: backend === "nft" ? 0.9 : 0.95 } },
+        ratios(policies100, none),
+      ),
       finding({ ...row, work: `${work}, classic pair × 100, against no rules` }, ratios(classic100, none)),
-      finding({ ...row, work: `${work}, one rule that counts new connections, against no rules`, note: "connection tracking alone" }, ratios(tracking, none)),
-      finding({ ...row, work: `${work}, what 1,000 policies lose to 100`, bar: { atMost: 0.03 } }, differences(ratios(policies100, none), ratios(policies1000, none))),
+      finding(
+        { ...row, work: `${work}, one rule that counts new connections, against no rules`, note: "connection tracking alone" },
+        ratios(tracking, none),
+      ),
+      finding(
+        { ...row, work: `${work}, what 1,000 policies lose to 100`, bar: { atMost: 0.03 } },
+        differences(ratios(policies100, none), ratios(policies1000, none)),
+      ),
       finding({ ...row, work: `${work}, 1,000 policies, against no rules` }, ratios(policies1000, none)),
     ];
   },

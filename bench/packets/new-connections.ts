@@ -37,8 +37,14 @@ export const newConnections: Bench = {
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
       finding({ ...row, work: "new connections, 100 policies, against none", bar: { atLeast: 0.9 } }, ratios(policies100, none)),
-      finding({ ...row, work: "new connections, 1,000 policies, against none", bar: { atLeast: 0.85 } }, ratios(policies1000, none)),
-      finding({ ...row, work: "new connections, one rule that counts them, against none", note: "tracking and one count" }, ratios(tracking, none)),
+      finding(
+        { ...row, work: "new connections, 1,000 policies, against none", bar: { atLeast: 0.85 } },
+        ratios(policies1000, none),
+      ),
+      finding(
+        { ...row, work: "new connections, one rule that counts them, against none", note: "tracking and one count" },
+        ratios(tracking, none),
+      ),
     ];
   },
 };

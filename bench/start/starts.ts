@@ -60,7 +60,10 @@ export const starts: Bench = {
       return [
         finding({ ...row, work: `${work}, into an empty kernel`, unit: "s", bar: { atMost: 2 } }, figures.empty),
         finding({ ...row, work: `${work}, into a kernel that has them`, unit: "s", bar: { atMost: 0.7 } }, figures.full),
-        finding({ ...row, work: `${work}, into a kernel that has them: writes`, unit: "count", bar: { atMost: 0 } }, figures.writes),
+        finding(
+          { ...row, work: `${work}, into a kernel that has them: writes`, unit: "count", bar: { atMost: 0 } },
+          figures.writes,
+        ),
       ];
     } finally {
       counted.remove();

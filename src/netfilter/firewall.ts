@@ -26,12 +26,14 @@ import type { Backend } from "./iptables/backend.ts";
 import { memoryOf } from "./iptables/ruleset.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
+import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createOffenderReader } from "./offenders.ts";
 import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
+import { createSharedRun } from "./shared-run.ts";
 import { testable } from "./testable-lines.ts";
 
 export interface NetfilterOptions {
@@ -198,6 +200,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     };
   };
 
+  const check = (desired: Desired): Promise<void> =>
+    exclusive(async () => {
+      const { planned } = await foresee(desired);
+      const changed = families.filter((family) => testable(planned, family).length > 0);
+      await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+    });
+
   const view = async (): Promise<KernelView> => {
     const { reading, running } = await keeper.look();
     const policies = keeper.policies();
@@ -239,12 +248,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   return {
     inspector,
     recall: keeper.ledger.recall,
-    check: (desired) =>
-      exclusive(async () => {
-        const { planned } = await foresee(desired);
-        const changed = families.filter((family) => testable(planned, family).length > 0);
-        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
-      }),
+    check: createJointCheck(check, keeper.policies),
     plan: (desired) =>
       exclusive(async () => {
         const { planned, removals } = await foresee(desired);
@@ -283,7 +287,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       return { writes, found: removals.found, ...afterwards(state) };
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
-    view,
+    view: createSharedRun(view),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
       const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);

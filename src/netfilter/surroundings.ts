@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { formatNetwork, parseAddress } from "../domain/network.ts";
 import type { Conntrack } from "./conntrack/connections.ts";
+import { createSharedRun } from "./shared-run.ts";
 
 export interface SurroundingsOptions {
   readonly connections: Pick<Conntrack, "scanSockets">;
@@ -47,14 +48,14 @@ export function createSurroundings({
       );
       return [...new Set(addresses.map(canonical))];
     },
-    sshClients: async () => {
+    sshClients: createSharedRun(async () => {
       const ports = new Set(sshPorts());
       const clients = new Set<string>();
       await connections.scanSockets((source, port) => {
         if (ports.has(port)) clients.add(source);
       });
       return [...clients];
-    },
+    }),
     sshPorts,
   };
 }

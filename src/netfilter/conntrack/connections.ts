@@ -4,6 +4,7 @@ import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, p
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
 import { memo } from "../memo.ts";
+import { createSharedRun } from "../shared-run.ts";
 import { parseConntrackLine } from "./conntrack-lines.ts";
 import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
 
@@ -62,6 +63,15 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
   };
 
+  /** Those who ask at the same time share one reading. */
+  const openBySource = createSharedRun(async () => {
+    const open = new Map<string, number>();
+    await scan((source) => {
+      open.set(source, (open.get(source) ?? 0) + 1);
+    });
+    return open;
+  });
+
   const scan: Conntrack["scan"] = async (visit) => {
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
     const local = new Set(localAddresses().map(canonical));
@@ -99,11 +109,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     scan,
     scanSockets,
     sever: async (texts) => {
-      const covers = coverage(texts.map(parseNetwork));
-      const open = new Map<string, number>();
-      await scan((source) => {
-        if (covers(source)) open.set(source, (open.get(source) ?? 0) + 1);
-      });
+      const open = covered(await openBySource(), texts.map(parseNetwork));
       const sources = [...open.keys()];
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (let from = 0; from < sources.length; from += sourcesPerCommand) {
@@ -134,16 +140,13 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   }
 }
 
-/** Says whether an address is among some addresses and networks. */
-function coverage(networks: readonly Network[]): (source: string) => boolean {
-  const single = new Set(networks.filter(isSingleAddress).map(formatNetwork));
+/** Those of the sources that are among some addresses and networks. */
+function covered(open: ReadonlyMap<string, number>, networks: readonly Network[]): ReadonlyMap<string, number> {
   const wide = networks.filter((network) => !isSingleAddress(network));
-  return (source) => {
-    if (single.has(source)) return true;
-    if (wide.length === 0) return false;
-    const address = parseAddress(source);
-    return wide.some((network) => contains(network, address));
-  };
+  const single = networks.filter(isSingleAddress).map(formatNetwork);
+  if (wide.length === 0) return new Map(single.flatMap((source) => (open.has(source) ? [[source, open.get(source) ?? 0]] : [])));
+  const among = new Set(single);
+  return new Map([...open].filter(([source]) => among.has(source) || wide.some((one) => contains(one, parseAddress(source)))));
 }
 
 function ownAddresses(): readonly string[] {
