@@ -1,10 +1,14 @@
+import { banList } from "./api/ban-list.ts";
 import { banWrites } from "./api/ban-writes.ts";
+import { check } from "./api/check.ts";
 import { concurrentPolicies } from "./api/concurrent-policies.ts";
 import { policyWrites } from "./api/policy-writes.ts";
 import type { Bench } from "./harness/bench.ts";
 import { banCheck } from "./packets/ban-check.ts";
 import { established } from "./packets/established.ts";
 import { newConnections } from "./packets/new-connections.ts";
+import { growth } from "./resources/growth.ts";
+import { memory } from "./resources/memory.ts";
 import { starts } from "./start/starts.ts";
 
 /** In the order of the table. */
@@ -16,6 +20,10 @@ export const benches: readonly Bench[] = [
   policyWrites,
   concurrentPolicies,
   starts,
+  banList,
+  check,
+  memory,
+  growth,
 ];
 
 export const peerBenches: readonly Bench[] = [];

@@ -1,12 +1,11 @@
 import { join } from "node:path";
-import { eventually } from "../../test/support/eventually.ts";
 import { readSets } from "../../test/support/kernel.ts";
 import { createNetwork, type Network } from "../../test/support/namespaces.ts";
 import type { Bench } from "../harness/bench.ts";
 import { finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
 import { ratios } from "../harness/statistics.ts";
-import { startInstrumentedService } from "../load/instrumented-service.ts";
+import { startInstrumentedService, untilListening } from "../load/instrumented-service.ts";
 import { addressesOf, liftBans } from "../load/state.ts";
 import { runWrk } from "../load/wrk.ts";
 
@@ -69,11 +68,7 @@ async function startNoOpServer(network: Network): Promise<void> {
   network.spawn("host", process.execPath, [file, "127.0.0.1", String(noOpPort), token], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  await eventually(
-    "the server that does nothing listens",
-    async () => (await network.exec("host", "ss", ["-Hltn", `sport = :${noOpPort}`])).includes(`:${noOpPort}`),
-    { within: 10_000 },
-  );
+  await untilListening(network, `127.0.0.1:${noOpPort}`);
 }
 
 /** How many operator bans the list and the set hold. */

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { createDirectory } from "../../test/support/directories.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import type { Network } from "../../test/support/namespaces.ts";
 import { type Service, type ServiceOptions, startService } from "../../test/support/service.ts";
 
 /** What the service told of itself. */
@@ -38,6 +40,7 @@ export async function startInstrumentedService(options: ServiceOptions): Promise
       ...options.env,
     },
   });
+  await untilListening(options.network, listener);
   return {
     service,
     url: `http://${listener}`,
@@ -49,6 +52,12 @@ export async function startInstrumentedService(options: ServiceOptions): Promise
       directory.remove();
     },
   };
+}
+
+/** Waits for a listener in the host, `address:port`. */
+export async function untilListening(network: Network, address: string): Promise<void> {
+  const listening = async (): Promise<boolean> => (await network.exec("host", "ss", ["-Hltn"])).includes(` ${address} `);
+  await eventually(`something listens on ${address}`, listening, { within: 10_000 });
 }
 
 function ask(socketPath: string): Promise<Readings> {

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createDirectory } from "../../test/support/directories.ts";
-import { eventually } from "../../test/support/eventually.ts";
 import { hostAddresses, type Network } from "../../test/support/namespaces.ts";
+import { untilListening } from "./instrumented-service.ts";
 
 /** Starts a server in the host that closes each connection after one small answer; it lives as long as the network. */
 export async function startClosingServer(network: Network, port: number): Promise<void> {
@@ -11,9 +11,7 @@ export async function startClosingServer(network: Network, port: number): Promis
   await writeFile(file, configuration(directory.path, port));
   const server = network.spawn("host", "nginx", ["-e", "stderr", "-p", directory.path, "-c", file], { stdio: "ignore" });
   server.once("close", () => directory.remove());
-  await eventually("nginx listens", async () =>
-    (await network.exec("host", "ss", ["-Hltn", `sport = :${port}`])).includes(`:${port}`),
-  );
+  await untilListening(network, `${hostAddresses[4]}:${port}`);
 }
 
 function configuration(directory: string, port: number): string {

@@ -1,12 +1,10 @@
-import { eventually } from "../../test/support/eventually.ts";
 import { hostAddresses, type Network } from "../../test/support/namespaces.ts";
+import { untilListening } from "./instrumented-service.ts";
 
 /** Starts a server that answers each small message with one of the same size; it lives as long as the network. */
 export async function startPongServer(network: Network, port: number): Promise<void> {
   network.spawn("host", "sockperf", ["server", "--tcp", "-i", hostAddresses[4], "-p", String(port)], { stdio: "ignore" });
-  await eventually("the pong server listens", async () =>
-    (await network.exec("host", "ss", ["-Hltn", `sport = :${port}`])).includes(`:${port}`),
-  );
+  await untilListening(network, `${hostAddresses[4]}:${port}`);
 }
 
 /** Lets clients ping-pong over established connections; resolves with the exchanges per second of all of them. */
