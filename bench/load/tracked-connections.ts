@@ -6,7 +6,10 @@ const perCall = 50_000;
 export async function trackConnections(network: Network, count: number, port: number): Promise<void> {
   for (let begun = 0; begun < count; begun += perCall) {
     const lines = Array.from({ length: Math.min(perCall, count - begun) }, (_, n) => entry(begun + n, port));
-    await network.exec("host", "conntrack", ["--load-file", "-"], `${lines.join("\n")}\n`);
+    // Node's own pipe is a socket, which conntrack can't open anew.
+    await network.exec("host", "sh", ["-c", "cat | conntrack --load-file -"], `${lines.join("
+")}
+`);
   }
   const tracked = Number(await network.exec("host", "conntrack", ["-C"]));
   if (tracked < count) throw new Error(`the kernel tracks ${tracked} connections instead of ${count}`);
