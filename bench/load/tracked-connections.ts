@@ -7,9 +7,7 @@ export async function trackConnections(network: Network, count: number, port: nu
   for (let begun = 0; begun < count; begun += perCall) {
     const lines = Array.from({ length: Math.min(perCall, count - begun) }, (_, n) => entry(begun + n, port));
     // Node's own pipe is a socket, which conntrack can't open anew.
-    await network.exec("host", "sh", ["-c", "cat | conntrack --load-file -"], `${lines.join("
-")}
-`);
+    await network.exec("host", "sh", ["-c", "cat | conntrack --load-file -"], `${lines.join("\n")}\n`);
   }
   const tracked = Number(await network.exec("host", "conntrack", ["-C"]));
   if (tracked < count) throw new Error(`the kernel tracks ${tracked} connections instead of ${count}`);

@@ -82,8 +82,8 @@ export function createBanService(options: BanServiceOptions): BanService {
     const { now, banned, apply } = await changes.put(asked, false);
     const { operatorBan, created, changed } = await store.transact(apply);
     const enforced = await enforcer.settle("bans");
-    const severed = await sever(banned, enforced);
-    const resource = banOf(operatorBan, await sources(now));
+    const [severed, after] = await Promise.all([sever(banned, enforced), sources(now)]);
+    const resource = banOf(operatorBan, after);
     return { resource, created, changed, enforced, severed };
   }
 

@@ -1,5 +1,6 @@
-import { createReadStream } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
@@ -36,8 +37,9 @@ export interface Conntrack {
   sever(networks: readonly string[]): Promise<number>;
 }
 
-/** Bytes that are read before other work gets its turn. */
 const chunkBytes = 64 * 1024;
+/** Bytes that are read before other work gets its turn. */
+const bytesPerTurn = 128 * 1024;
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
 
@@ -126,17 +128,38 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   };
 }
 
+/**
+ * Reads without a detour over other threads, as /proc is in memory: where many write at a time, each such detour would cost a turn of
+ * the event loop. Other work gets its turn after so many bytes.
+ */
 async function* linesOf(file: string): AsyncGenerator<string> {
-  let rest = "";
+  const descriptor = openIfThere(file);
+  if (descriptor === undefined) return;
   try {
-    for await (const chunk of createReadStream(file, { encoding: "latin1", highWaterMark: chunkBytes })) {
-      const lines = (rest + String(chunk)).split("\n");
+    const buffer = Buffer.allocUnsafe(chunkBytes);
+    let rest = "";
+    let sinceTurn = 0;
+    for (let length = readSync(descriptor, buffer); length > 0; length = readSync(descriptor, buffer)) {
+      const lines = (rest + buffer.toString("latin1", 0, length)).split("\n");
       rest = lines.pop() ?? "";
       yield* lines;
+      sinceTurn += length;
+      if (sinceTurn < bytesPerTurn) continue;
+      sinceTurn = 0;
+      await nextTurn();
     }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** A kernel that tracks no connections has no such file. */
+function openIfThere(file: string): number | undefined {
+  try {
+    return openSync(file, "r");
   } catch (error) {
-    // A kernel that tracks no connections has no such file.
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 
