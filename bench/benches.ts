@@ -7,6 +7,7 @@ import type { Bench } from "./harness/bench.ts";
 import { banCheck } from "./packets/ban-check.ts";
 import { established } from "./packets/established.ts";
 import { newConnections } from "./packets/new-connections.ts";
+import { peers } from "./peers/peers.ts";
 import { growth } from "./resources/growth.ts";
 import { memory } from "./resources/memory.ts";
 import { starts } from "./start/starts.ts";
@@ -26,4 +27,5 @@ export const benches: readonly Bench[] = [
   growth,
 ];
 
-export const peerBenches: readonly Bench[] = [];
+/** Measured with `--peers` only. */
+export const peerBenches: readonly Bench[] = [peers];

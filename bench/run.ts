@@ -1,5 +1,8 @@
 // npm run bench: what the service costs, as a table with a bar for each row.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { styleText } from "node:util";
+import { root } from "../test/support/service.ts";
 import { benches, peerBenches } from "./benches.ts";
 import { type RunArguments, readRunArguments, usage } from "./harness/arguments.ts";
 import type { Bench } from "./harness/bench.ts";
@@ -19,6 +22,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 async function main(): Promise<void> {
   const options = argumentsOrUsage();
+  if (options.peers) spawnSync("sh", [join(root, "scripts/setup.sh"), "--bench-peers"], { stdio: "inherit" });
   const chosen = [...benches, ...(options.peers ? peerBenches : [])].filter(
     ({ name }) => options.only.length === 0 || options.only.some((beginning) => name.startsWith(beginning)),
   );

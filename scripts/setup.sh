@@ -10,7 +10,7 @@ set -eu
 runtime_programs="iptables:iptables ipset:ipset conntrack:conntrack ss:iproute2"
 development_programs="sysctl:procps unshare:util-linux"
 bench_programs="wrk:wrk sockperf:sockperf nginx:nginx-light"
-peer_programs="nft:nftables fail2ban-client:fail2ban cscli:crowdsec"
+peer_programs="nft:nftables fail2ban-client:fail2ban"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
