@@ -32,11 +32,10 @@ export const fail2ban: Peer = {
     await writeFile(join(config, "filter.d", "bench.conf"), filter);
     await writeFile(join(config, "jail.d", "defaults-debian.conf"), "");
     await writeFile(join(config, "jail.local"), configuration.replace("%(dir)s", directory.path));
+    await writeFile(join(config, "fail2ban.local"), `[DEFAULT]\ndbfile = ${join(directory.path, "db")}\n`);
     const place = ["-c", config, "-s", socket, "-p", join(directory.path, "pid")];
     const log = ["--logtarget", "STDERR", "--syslogsocket", "auto"];
-    network.spawn("host", "fail2ban-server", ["-f", ...place, ...log, "--dbfile", join(directory.path, "db"), "start"], {
-      stdio: "ignore",
-    });
+    network.spawn("host", "fail2ban-server", ["-f", ...place, ...log, "start"], { stdio: "ignore" });
     const ask = (...words: readonly string[]) => network.tryExec("host", "fail2ban-client", [...place, ...words]);
     await eventually("fail2ban has its jail", async () => (await ask("status", jail)).code === 0, { within: 20_000, every: 200 });
     const held = async (): Promise<number> =>

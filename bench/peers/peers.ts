@@ -49,7 +49,7 @@ async function ownSpeed({ backend, rounds, seconds }: BenchContext): Promise<rea
 }
 
 async function compare(peer: Peer, own: readonly number[], { seconds, say }: BenchContext): Promise<readonly Finding[]> {
-  const count = 100 * seconds;
+  const count = 200 * seconds;
   const row = { backend: "" } as const;
   if (!(await isInstalled(peer.program))) {
     say(`  not installed: ${peer.program}`);
