@@ -1,5 +1,6 @@
 import { banList } from "./api/ban-list.ts";
 import { banWrites } from "./api/ban-writes.ts";
+import { bareWrite } from "./api/bare-write.ts";
 import { check } from "./api/check.ts";
 import { concurrentPolicies } from "./api/concurrent-policies.ts";
 import { policyWrites } from "./api/policy-writes.ts";
@@ -18,6 +19,7 @@ export const benches: readonly Bench[] = [
   newConnections,
   banCheck,
   banWrites,
+  bareWrite,
   policyWrites,
   concurrentPolicies,
   starts,

@@ -1,3 +1,4 @@
+import "./heap.ts";
 import { StartError, startService } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 

@@ -27,16 +27,29 @@ export const check: Bench = {
       };
       await ask();
       await running.readings();
-      return { ask, running };
+      const time = async (...command: readonly string[]): Promise<number> => {
+        const begun = performance.now();
+        await network.exec("host", "sh", ["-c", '"$@" > /dev/null 2>&1', "sh", ...command]);
+        return performance.now() - begun;
+      };
+      return { ask, running, time };
     };
     const [quiet, busy] = [await host(0), await host(connections)];
-    const figures = await alternate(3 * rounds, { none: quiet.ask, busy: busy.ask });
+    const figures = await alternate(3 * rounds, {
+      none: quiet.ask,
+      busy: busy.ask,
+      cat: () => busy.time("cat", "/proc/net/nf_conntrack"),
+      // No connection has this mark: the kernel looks at each, and prints none.
+      walk: () => busy.time("conntrack", "-L", "-m", "5"),
+    });
     const { longestBlock } = await busy.running.readings();
     const work = `GET /v1/check/{ip} with ${connections.toLocaleString("en")} connections`;
     const row = { backend, unit: "ms", raw: figures } as const;
     return [
       finding({ ...row, work: `${work}, more than with none`, bar: { atMost: 30 } }, differences(figures.busy, figures.none)),
       finding({ ...row, work: "GET /v1/check/{ip} with none" }, figures.none),
+      finding({ ...row, work: "cat /proc/net/nf_conntrack with as many" }, figures.cat),
+      finding({ ...row, work: "conntrack -L of a mark that none of them has" }, figures.walk),
       finding({ ...row, work: "the same: longest block of the event loop", bar: { atMost: 50 } }, [longestBlock]),
     ];
   },

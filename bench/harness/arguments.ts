@@ -13,7 +13,7 @@ export interface RunArguments extends Effort {
 }
 
 const efforts = {
-  full: { rounds: 7, fewRounds: 7, seconds: 2 },
+  full: { rounds: 7, fewRounds: 2, seconds: 1 },
   quick: { rounds: 3, fewRounds: 1, seconds: 1 },
 } as const satisfies Record<string, Effort>;
 

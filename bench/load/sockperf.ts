@@ -13,7 +13,7 @@ export async function pingPong(
   options: { readonly port: number; readonly clients: number; readonly seconds: number },
 ) {
   const { port, clients, seconds } = options;
-  const args = ["ping-pong", "--tcp", "-i", hostAddresses[4], "-p", String(port), "-m", "14", "-t", String(seconds)];
+  const args = ["ping-pong", "--tcp", "-i", hostAddresses[4], "-p", String(port), "-m", "14", "-t", String(seconds + 1)];
   const outputs = await Promise.all(Array.from({ length: clients }, () => network.tryExec("client", "sockperf", args)));
   // A client that never got its turn says that no messages came.
   const exchanges = outputs.map(({ stdout }) => {
@@ -22,6 +22,7 @@ export async function pingPong(
     return time === undefined ? 0 : Number(count) / Number(time);
   });
   const sum = exchanges.reduce((all, one) => all + one, 0);
-  if (sum === 0) throw new Error(`sockperf has exchanged nothing: ${outputs[0]?.stdout}${outputs[0]?.stderr}`);
+  if (sum === 0)
+    throw new Error(`sockperf has exchanged nothing in ${network.names.host}: ${outputs[0]?.stdout}${outputs[0]?.stderr}`);
   return sum;
 }
