@@ -2,11 +2,15 @@
 # Installs what is missing: Debian packages, then npm packages. Takes some 0.1 s when nothing is. Reads no standard input.
 #   setup.sh --production   what the service needs to run (npm start)
 #   setup.sh                also what its tests and checks need (npm test)
+#   setup.sh --bench        also the load generators (npm run bench)
+#   setup.sh --bench-peers  also what the service is compared with (npm run bench -- --peers)
 set -eu
 
 # Pairs of program:package. The Dockerfile installs the runtime ones too.
 runtime_programs="iptables:iptables ipset:ipset conntrack:conntrack ss:iproute2"
 development_programs="sysctl:procps unshare:util-linux systemd-analyze:systemd"
+bench_programs="wrk:wrk sockperf:sockperf nginx:nginx-light"
+peer_programs="nft:nftables fail2ban-client:fail2ban"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -23,11 +27,22 @@ install_packages() {
   fi
   say "installing the Debian packages$1"
   export DEBIAN_FRONTEND=noninteractive
+  if [ -n "$bench" ]; then start_nothing; fi
   # shellcheck disable=SC2086 # a list of words
   if ! { apt-get update -qq && apt-get install -qq -y --no-install-recommends \
     -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 $1; } </dev/null >&2; then
     say "apt-get failed; still missing:$(missing_packages)"
   fi
+}
+
+# Packages of servers start these when they are installed, unless this file says no.
+start_nothing() {
+  policy=/usr/sbin/policy-rc.d
+  if [ -e $policy ]; then return; fi
+  trap 'rm -f $policy' EXIT
+  trap 'exit 130' INT TERM
+  printf '#!/bin/sh\nexit 101\n' >$policy
+  chmod 755 $policy
 }
 
 npm_packages_current() {
@@ -48,8 +63,12 @@ install_npm_packages() {
 
 production=
 if [ "${1:-}" = --production ]; then production=--production; fi
+bench=
+case "${1:-}" in --bench | --bench-peers) bench=$1 ;; esac
 programs=$runtime_programs
 if [ -z "$production" ]; then programs="$programs $development_programs"; fi
+if [ -n "$bench" ]; then programs="$programs $bench_programs"; fi
+if [ "$bench" = --bench-peers ]; then programs="$programs $peer_programs"; fi
 
 cd "$(dirname "$0")/.."
 bin=$PWD/node_modules/.bin

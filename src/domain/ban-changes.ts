@@ -91,9 +91,11 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
       assertMayOverride(terms);
       validateBanRequest(request, now);
       assertBannable(network, banTerms);
-      const warnings = await guard.judge(terms, (lifelines) => lockoutOf(network, "", lifelines), rehearses);
       const address = formatNetwork(network);
-      const before = await sources(now);
+      const [warnings, before] = await Promise.all([
+        guard.judge(terms, (lifelines) => lockoutOf(network, "", lifelines), rehearses),
+        sources(now),
+      ]);
       const banBefore = banAmong(before, address);
       return {
         now,

@@ -117,8 +117,8 @@ export function createBanService(options: BanServiceOptions): BanService {
     const { now, banned, result } = await carryOut(attempt, asked.terms, () => changes.put(asked, false));
     const { operatorBan, created, changed } = result;
     const enforced = await enforcer.settle("bans", since);
-    const severed = await sever(banned, enforced);
-    const resource = banOf(operatorBan, enforced ? await sources(now) : lastKnown(now));
+    const [severed, after] = await Promise.all([sever(banned, enforced), enforced ? sources(now) : lastKnown(now)]);
+    const resource = banOf(operatorBan, after);
     return { resource, created, changed, enforced, severed };
   }
 

@@ -16,12 +16,14 @@ import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
+import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
 import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
+import { createSharedRun } from "./shared-run.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
@@ -183,6 +185,23 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   };
 
   const view = createKernelView({ lists, keeper });
+  const sharedView = createSharedRun(() => view(() => undefined));
+
+  const jointCheck = createJointCheck(
+    (desired) =>
+      withinTime(checkPatience, (assertWanted) =>
+        exclusive(async () => {
+          assertWanted();
+          // A question that hangs changes nothing, so that a pass need not wait for its end.
+          await withinTime(checkPatience, async () => {
+            const { planned } = await foresee(desired);
+            const changed = families.filter((family) => testable(planned, family).length > 0);
+            await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
+          });
+        }),
+      ),
+    keeper.policies,
+  );
 
   const inspector: Inspector = {
     facts: async () => {
@@ -204,20 +223,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   return {
     inspector,
     recall: keeper.ledger.recall,
-    check: (desired) => {
-      const ask = async (): Promise<void> => {
-        const { planned } = await foresee(desired);
-        const changed = families.filter((family) => testable(planned, family).length > 0);
-        await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
-      };
-      return withinTime(checkPatience, (assertWanted) =>
-        exclusive(async () => {
-          assertWanted();
-          // A question that hangs changes nothing, so that a pass need not wait for its end.
-          await withinTime(checkPatience, ask);
-        }),
-      );
-    },
+    check: (desired) => withinTime(checkPatience, () => jointCheck(desired)),
     plan: (desired) =>
       withinTime(planPatience, (assertWanted) =>
         exclusive(async () => {
@@ -260,7 +266,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       return { writes, found: removals.found, ...afterwards(state) };
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
-    view: (within = patience) => withinTime(within, view),
+    view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
       const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);

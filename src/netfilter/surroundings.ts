@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { formatNetwork, parseAddress } from "../domain/network.ts";
 import type { Conntrack } from "./conntrack/connections.ts";
+import { onceATurn } from "./once-a-turn.ts";
+import { createSharedRun } from "./shared-run.ts";
 
 export interface SurroundingsOptions {
   readonly connections: Pick<Conntrack, "scanSockets">;
@@ -36,26 +38,28 @@ export function createSurroundings({
     const set = files.flatMap((file) => (textOf(file) ?? "").split("\n").flatMap(portOf));
     return set.length === 0 ? [defaultSshPort] : [...new Set(set)];
   };
+  // Many who write in the same turn look at the same host.
+  const sshPortsNow = onceATurn(sshPorts);
   return {
-    gateways: () => [
+    gateways: onceATurn(() => [
       ...gatewaysOfIPv4(textOf(`${procNet}/route`) ?? ""),
       ...gatewaysOfIPv6(textOf(`${procNet}/ipv6_route`) ?? ""),
-    ],
-    ownAddresses: () => {
+    ]),
+    ownAddresses: onceATurn(() => {
       const addresses = Object.values(networkInterfaces()).flatMap((found) =>
         (found ?? []).map(({ address }) => address.replace(/%.*$/, "")),
       );
       return [...new Set(addresses.map(canonical))];
-    },
-    sshClients: async () => {
-      const ports = new Set(sshPorts());
+    }),
+    sshClients: createSharedRun(async () => {
+      const ports = new Set(sshPortsNow());
       const clients = new Set<string>();
       await connections.scanSockets((source, port) => {
         if (ports.has(port)) clients.add(source);
       });
       return [...clients];
-    },
-    sshPorts,
+    }),
+    sshPorts: sshPortsNow,
   };
 }
 

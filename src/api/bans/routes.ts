@@ -9,7 +9,7 @@ import { reference, strictObject } from "../fields.ts";
 import { dryRunHeaders, presentForesight } from "../foresight/representation.ts";
 import { LiftForesightResource } from "../foresight/schemas.ts";
 import type { Cursors } from "../lists/cursors.ts";
-import { listOf, listQuery, pageOf, type Walk } from "../lists/pages.ts";
+import { listOf, listQuery, pageOf, partOf, type Walk } from "../lists/pages.ts";
 import { bodyProblems, dryRun, empty, json, oneOf, problems } from "../openapi/responses.ts";
 import { invalidInput } from "../problems/problem.ts";
 import { assertCreatable, conditionHeaders, etag, readConditions } from "../requests/conditions.ts";
@@ -72,7 +72,9 @@ export const banRoutes: FastifyPluginAsyncTypebox<BanRouteOptions> = async (app,
     },
     async ({ query }) => {
       const { limit: _limit, cursor: _cursor, ...filter } = query;
-      const { items, nextCursor } = pageOf(await bans.list(filter), query, banWalk(filter), cursors);
+      const walk = banWalk(filter);
+      const found = await bans.list(filter, partOf(query, walk, cursors));
+      const { items, nextCursor } = pageOf(found, query, walk, cursors);
       return { items: items.map(presentBan), nextCursor };
     },
   );

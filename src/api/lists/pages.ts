@@ -58,6 +58,12 @@ export function pageOf<T>(items: readonly T[], { limit = defaultLimit, cursor }:
   return { items: page, nextCursor: isLastPage ? null : cursors.encode(scope, walk.keyOf(last)) };
 }
 
+/** What `pageOf` needs of a list that can be made in part: the items after a position, one more than fit, which tells whether there is another page. */
+export function partOf<T>({ limit = defaultLimit, cursor }: PageQuery, { scope }: Pick<Walk<T>, "scope">, cursors: Cursors) {
+  const after = cursor === undefined ? {} : { after: cursors.decode(JSON.stringify(scope), cursor) };
+  return { ...after, limit: limit + 1 };
+}
+
 /** The first index whose item passes `test`, in a list where all the following ones pass too; its length when none does. */
 function firstIndex<T>(items: readonly T[], test: (item: T) => boolean): number {
   let low = 0;

@@ -1,10 +1,12 @@
-import { createReadStream } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { formatNetwork, parseAddress, parseNetwork } from "../../domain/network.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { findCovering } from "../../domain/network-coverage.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
 import { memo } from "../memo.ts";
+import { createSharedRun } from "../shared-run.ts";
 import { parseConntrackLine } from "./conntrack-lines.ts";
 import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
 
@@ -36,8 +38,9 @@ export interface Conntrack {
   sever(networks: readonly string[]): Promise<number>;
 }
 
-/** Bytes that are read before other work gets its turn. */
 const chunkBytes = 64 * 1024;
+/** Bytes that are read before other work gets its turn. */
+const bytesPerTurn = 128 * 1024;
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
 /** Programs that run at the same time. */
@@ -64,6 +67,15 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     }
     for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
   };
+
+  /** Those who ask at the same time share one reading. */
+  const openBySource = createSharedRun(async () => {
+    const open = new Map<string, number>();
+    await scan((source) => {
+      open.set(source, (open.get(source) ?? 0) + 1);
+    });
+    return open;
+  });
 
   const scan: Conntrack["scan"] = async (visit) => {
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
@@ -102,16 +114,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     scan,
     scanSockets,
     sever: async (texts) => {
-      const covering = findCovering(texts.map(parseNetwork));
-      const coveringOf = memo((source: string) => covering(parseAddress(source)));
-      const concerned = new Set<string>();
-      let ended = 0;
-      await scan((source) => {
-        const text = coveringOf(source);
-        if (text === undefined) return;
-        concerned.add(text);
-        ended += 1;
-      });
+      const { concerned, ended } = covered(await openBySource(), texts.map(parseNetwork));
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (const some of chunksOf([...concerned], sourcesPerCommand)) {
         await mustRun("ss", ["-K", "-t", "-H", some.map((text) => `dst ${bracketed(text)}`).join(" or ")], [0]);
@@ -130,22 +133,61 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   };
 }
 
+/**
+ * Reads without a detour over other threads, as /proc is in memory: where many write at a time, each such detour would cost a turn of
+ * the event loop. Other work gets its turn after so many bytes.
+ */
 async function* linesOf(file: string): AsyncGenerator<string> {
-  let rest = "";
+  const descriptor = openIfThere(file);
+  if (descriptor === undefined) return;
   try {
-    for await (const chunk of createReadStream(file, { encoding: "latin1", highWaterMark: chunkBytes })) {
-      const lines = (rest + String(chunk)).split("\n");
+    const buffer = Buffer.allocUnsafe(chunkBytes);
+    let rest = "";
+    let sinceTurn = 0;
+    for (let length = readSync(descriptor, buffer); length > 0; length = readSync(descriptor, buffer)) {
+      const lines = (rest + buffer.toString("latin1", 0, length)).split("\n");
       rest = lines.pop() ?? "";
       yield* lines;
+      sinceTurn += length;
+      if (sinceTurn < bytesPerTurn) continue;
+      sinceTurn = 0;
+      await nextTurn();
     }
-  } catch (error) {
-    // A kernel that tracks no connections has no such file.
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  } finally {
+    closeSync(descriptor);
   }
 }
 
 function chunksOf<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size));
+}
+
+/** A kernel that tracks no connections has no such file. */
+function openIfThere(file: string): number | undefined {
+  try {
+    return openSync(file, "r");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Which of some addresses and networks have connections open, and how many in all. */
+function covered(open: ReadonlyMap<string, number>, networks: readonly Network[]) {
+  const concerned = new Set<string>();
+  let ended = 0;
+  const add = (text: string | undefined, count: number): void => {
+    if (text === undefined || count === 0) return;
+    concerned.add(text);
+    ended += count;
+  };
+  if (networks.every(isSingleAddress)) {
+    for (const source of new Set(networks.map(formatNetwork))) add(source, open.get(source) ?? 0);
+  } else {
+    const covering = findCovering(networks);
+    for (const [source, count] of open) add(covering(parseAddress(source)), count);
+  }
+  return { concerned, ended };
 }
 
 function ownAddresses(): readonly string[] {

@@ -1,0 +1,82 @@
+import { eventually } from "../../test/support/eventually.ts";
+import type { Answer, Service } from "../../test/support/service.ts";
+
+/** Ports of the policies begin here. */
+export const firstPort = 10_000;
+const batchSize = 10_000;
+const atOnce = 100;
+
+/** Makes `count` enforcing policies with host bans, one port each from `firstPort` on, limits that nobody reaches. */
+export async function putPolicies(service: Service, count: number): Promise<void> {
+  for (let begun = 0; begun < count; begun += atOnce) {
+    const numbers = Array.from({ length: Math.min(atOnce, count - begun) }, (_, n) => begun + n);
+    await Promise.all(numbers.map((number) => putPolicy(service, number)));
+    await untilEnforced(service);
+  }
+}
+
+/** Waits for policies that were stored, but not in the kernel in time for their answer. */
+export async function untilEnforced(service: Service): Promise<void> {
+  await eventually(
+    "all policies are enforced",
+    async () => {
+      const { body } = await service.request("GET", "/v1/policies?limit=1000");
+      return !JSON.stringify(body).includes('"state":"pending"');
+    },
+    { within: 60_000, every: 5 },
+  );
+}
+
+/** Makes one of them. */
+export async function putPolicy(service: Service, number: number, maxConnections = 1_000_000): Promise<void> {
+  const body = { ports: [firstPort + number], maxConnections, ban: { seconds: 60, scope: "host" } };
+  assertDone(await service.request("PUT", `/v1/policies/${policyName(number)}`, body), 202);
+}
+
+export function policyName(number: number): string {
+  return `service-${number}`;
+}
+
+/** Bans addresses number `from` to `to` for a day. */
+export async function putBans(service: Service, from: number, to: number): Promise<void> {
+  for (let begun = from; begun < to; begun += batchSize) {
+    const numbers = Array.from({ length: Math.min(batchSize, to - begun) }, (_, n) => begun + n);
+    const put = numbers.map((number) => ({ address: bannedAddress(number), ttlSeconds: 86_400, sever: false }));
+    assertDone(await service.request("POST", "/v1/bans/batch", { put }));
+  }
+}
+
+/** Lifts every ban. */
+export async function liftBans(service: Service): Promise<void> {
+  for (;;) {
+    const addresses = await addressesOf(service, batchSize);
+    if (addresses.length === 0) return;
+    assertDone(await service.request("POST", "/v1/bans/batch", { delete: addresses }));
+  }
+}
+
+/** Up to `count` addresses that are banned. */
+export async function addressesOf(service: Service, count: number): Promise<readonly string[]> {
+  const addresses: string[] = [];
+  let cursor = "";
+  while (addresses.length < count) {
+    const answer = await service.request("GET", `/v1/bans?limit=1000${cursor}`);
+    assertDone(answer);
+    const page = answer.body as { readonly items: readonly { readonly address: string }[]; readonly nextCursor: string | null };
+    addresses.push(...page.items.map(({ address }) => address));
+    if (page.nextCursor === null) break;
+    cursor = `&cursor=${page.nextCursor}`;
+  }
+  return addresses;
+}
+
+/** Networks 11.0.0.0/8 and up are in nobody's use here. */
+export function bannedAddress(number: number): string {
+  return `${11 + Math.floor(number / 2 ** 24)}.${(number >> 16) & 0xff}.${(number >> 8) & 0xff}.${number & 0xff}`;
+}
+
+/** @throws {Error} for anything that is not stored and in the kernel, but for statuses that are accepted here */
+export function assertDone({ status, body }: Answer, ...accepted: readonly number[]): void {
+  if (![200, 201, 204, ...accepted].includes(status))
+    throw new Error(`the service answers ${status}: ${JSON.stringify(body).slice(0, 500)}`);
+}

@@ -1,0 +1,50 @@
+import { hostAddresses } from "../../test/support/namespaces.ts";
+import type { Bench } from "../harness/bench.ts";
+import { finding } from "../harness/finding.ts";
+import { alternate } from "../harness/rounds.ts";
+import { ratios } from "../harness/statistics.ts";
+import { startClosingServer } from "../load/nginx.ts";
+import { runWrk } from "../load/wrk.ts";
+import { createHost, measuredPort, type Obstacles } from "./hosts.ts";
+
+const hosts = {
+  none: {},
+  tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
+  policies100: { policies: 100 },
+  policies1000: { policies: 1000 },
+} as const satisfies Record<string, Obstacles>;
+
+/** What opening a connection costs more because of policies. */
+export const newConnections: Bench = {
+  name: "packets/new-connections",
+  async run({ backend, rounds, seconds, say }) {
+    await using stack = new AsyncDisposableStack();
+    const perSecond = async (name: keyof typeof hosts): Promise<() => Promise<number>> => {
+      say(`  building a host: ${name}`);
+      const network = await createHost(stack, backend, hosts[name]);
+      await startClosingServer(network, measuredPort);
+      const url = `http://${hostAddresses[4]}:${measuredPort}/`;
+      return async () =>
+        (await runWrk(network, "client", { url, connections: 16, seconds, headers: ["Connection: close"] })).perSecond;
+    };
+    const figures = await alternate(rounds, {
+      none: await perSecond("none"),
+      tracking: await perSecond("tracking"),
+      policies100: await perSecond("policies100"),
+      policies1000: await perSecond("policies1000"),
+    });
+    const { none, tracking, policies100, policies1000 } = figures;
+    const row = { backend, unit: "ratio", raw: figures } as const;
+    return [
+      finding({ ...row, work: "new connections, 100 policies, against none", bar: { atLeast: 0.9 } }, ratios(policies100, none)),
+      finding(
+        { ...row, work: "new connections, 1,000 policies, against none", bar: { atLeast: 0.85 } },
+        ratios(policies1000, none),
+      ),
+      finding(
+        { ...row, work: "new connections, one rule that counts them, against none", note: "tracking and one count" },
+        ratios(tracking, none),
+      ),
+    ];
+  },
+};

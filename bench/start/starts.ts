@@ -1,0 +1,80 @@
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { createDirectory } from "../../test/support/directories.ts";
+import { createNetwork, type Network } from "../../test/support/namespaces.ts";
+import { startService } from "../../test/support/service.ts";
+import type { Bench } from "../harness/bench.ts";
+import { finding } from "../harness/finding.ts";
+import { countPrograms } from "../load/counted-programs.ts";
+import { putBans, putPolicies } from "../load/state.ts";
+
+const [policies, bans] = [1000, 20_000];
+
+/** From the start of the process until it is ready, with much to do and with nothing to do. */
+export const starts: Bench = {
+  name: "start",
+  async run({ backend, rounds }) {
+    const directory = await createDirectory();
+    const prepared = join(directory.path, "prepared");
+    const counted = await countPrograms();
+    const settings = { CONNLIMITD_LOG_LEVEL: "warn" };
+    const start = async (network: Network, stateDirectory: string, path?: string): Promise<number> => {
+      const begun = performance.now();
+      const service = await startService({
+        network,
+        backend,
+        stateDirectory,
+        readyTimeout: 60_000,
+        env: path === undefined ? settings : { ...settings, PATH: path },
+      });
+      const time = performance.now() - begun;
+      await service.stop();
+      await service.dispose();
+      return time / 1000;
+    };
+    try {
+      {
+        await using network = await createNetwork();
+        await using service = await startService({ network, backend, stateDirectory: prepared, env: settings });
+        await putPolicies(service, policies);
+        await putBans(service, 0, bans);
+        await service.stop();
+      }
+      const figures: { readonly empty: number[]; readonly full: number[]; readonly writes: number[] } = {
+        empty: [],
+        full: [],
+        writes: [],
+      };
+      for (let round = 0; round < rounds; round += 1) {
+        await using network = await createNetwork();
+        const state = join(directory.path, `state-${round}`);
+        await cp(prepared, state, { recursive: true });
+        figures.empty.push(await start(network, state));
+        figures.full.push(await start(network, state));
+        await counted.starts();
+        await start(network, state, counted.path);
+        figures.writes.push(writesAmong(await counted.starts()));
+      }
+      const work = `start with ${policies.toLocaleString("en")} policies and ${bans.toLocaleString("en")} bans until ready`;
+      const row = { backend, raw: figures } as const;
+      return [
+        finding({ ...row, work: `${work}, into an empty kernel`, unit: "s", bar: { atMost: 2 } }, figures.empty),
+        finding({ ...row, work: `${work}, into a kernel that has them`, unit: "s", bar: { atMost: 0.7 } }, figures.full),
+        finding(
+          { ...row, work: `${work}, into a kernel that has them: writes`, unit: "count", bar: { atMost: 0 } },
+          figures.writes,
+        ),
+      ];
+    } finally {
+      counted.remove();
+      directory.remove();
+    }
+  },
+};
+
+/** How many programs were started to write. The probe of ipset, which makes a set of its own and destroys it, leaves nothing. */
+function writesAmong(lines: readonly string[]): number {
+  const restores = lines.filter((line) => /^ip6?tables/.test(line) && !/--(test|version)/.test(line)).length;
+  const sets = lines.filter((line) => /^ipset (restore|add|del|create|destroy|flush)/.test(line)).length;
+  return restores + Math.max(0, sets - 1);
+}
