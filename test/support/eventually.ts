@@ -1,10 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** How long `eventually` tries and how often, in milliseconds. */
+/** How long `eventually` tries and how often, in milliseconds; unless it is said how often, less often the longer it takes. */
 export interface Patience {
   readonly within?: number;
   readonly every?: number;
 }
+
+const firstPause = 15;
+const lastPause = 100;
+const growth = 1.25;
 
 type Truthy<T> = Exclude<T, false | null | undefined | 0 | "">;
 
@@ -13,7 +17,8 @@ type Truthy<T> = Exclude<T, false | null | undefined | 0 | "">;
  * @throws {Error} after the deadline, with `what` and the last value or error that was seen
  */
 export async function eventually<T>(what: string, check: () => T | Promise<T>, patience: Patience = {}): Promise<Truthy<T>> {
-  const { within = 5_000, every = 15 } = patience;
+  const { within = 5_000, every } = patience;
+  let wait = every ?? firstPause;
   const deadline = performance.now() + within;
   for (;;) {
     let last: string;
@@ -27,6 +32,7 @@ export async function eventually<T>(what: string, check: () => T | Promise<T>, p
       last = String(error);
     }
     if (performance.now() >= deadline) throw new Error(`not within ${within} ms: ${what}; last seen: ${last}`, { cause });
-    await pause(every);
+    await pause(wait);
+    if (every === undefined) wait = Math.min(lastPause, wait * growth);
   }
 }
