@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Backend, families, forBackendsSideBySide, program, save } from "../support/kernel.ts";
 import type { Network } from "../support/namespaces.ts";
-import { createScene, type Scene } from "../support/scene.ts";
+import { createScene, type Scene, shareScene } from "../support/scene.ts";
+import type { Service } from "../support/service.ts";
 
 const [limited, other] = [4701, 4702];
 const ports = [limited, other];
@@ -17,56 +18,88 @@ function saveAll(network: Network, backend: Backend): Promise<readonly string[]>
   return Promise.all(families.map(({ family }) => save(network, backend, family)));
 }
 
-/** Source 1 is at the limit of a policy, source 2 banned by the kernel, source 3 by an operator. */
-async function prepareSources({ api, traffic }: Scene): Promise<void> {
+/** Three sources of both families: at the limit of a policy, banned by the kernel, banned by an operator. */
+interface Sources {
+  readonly limited: number;
+  readonly banned: number;
+  readonly byOperator: number;
+}
+
+/** @param first the number of the first source, of which a test has three to itself */
+async function prepareSources({ api, traffic }: Scene, first: number): Promise<Sources> {
   await api.putPolicy("limited", { ports: [limited], maxConnections: 2, ban: { seconds: 600 } });
   for (const { source } of families) {
-    await traffic.hold(source(1), limited, 2);
-    await traffic.hold(source(2), limited, 2);
-    assert.equal(await traffic.knock(source(2), limited), "refused");
-    await api.putBan(source(3));
+    await traffic.hold(source(first), limited, 2);
+    await traffic.hold(source(first + 1), limited, 2);
+    assert.equal(await traffic.knock(source(first + 1), limited), "refused");
+    await api.putBan(source(first + 2));
+  }
+  return { limited: first, banned: first + 1, byOperator: first + 2 };
+}
+
+async function assertInForce({ traffic }: Scene, sources: Sources): Promise<void> {
+  for (const { source } of families) {
+    for (const refused of [sources.banned, sources.byOperator])
+      assert.equal(await traffic.knock(source(refused), other), "refused");
+    assert.equal(await traffic.knock(source(sources.limited), other), "connected");
+    assert.equal(await traffic.knock(source(sources.limited), limited), "refused", "its two connections are still counted");
   }
 }
 
 forBackendsSideBySide((backend) => {
-  test("stopping ends with 0, leaves every rule and list, and what they do", async () => {
-    await using scene = await createScene({ backend, ports });
-    const { network, service, traffic } = scene;
-    await prepareSources(scene);
-    const before = await saveAll(network, backend);
-    assert.equal(await service.stop(), 0);
-    assert.deepEqual(await saveAll(network, backend), before);
-    for (const { source } of families) {
-      for (const refused of [2, 3]) assert.equal(await traffic.knock(source(refused), other), "refused");
-      assert.equal(await traffic.knock(source(1), other), "connected");
-      assert.equal(await traffic.knock(source(1), limited), "refused");
-    }
-  });
+  describe("with limits and bans in the kernel", { concurrency: 1 }, () => {
+    const scene = shareScene({ backend, ports });
 
-  for (const [how, end] of [
-    ["a stop", (scene: Scene) => scene.service.stop()],
-    ["a SIGKILL", (scene: Scene) => scene.service.kill()],
-  ] as const) {
-    test(`a start after ${how} finds its rules in place and writes nothing: counts and bans go on`, async () => {
-      await using scene = await createScene({ backend, ports });
-      const { network, service, traffic, api } = scene;
-      await prepareSources(scene);
+    test("stopping ends with 0, leaves every rule and list, and what they do", async () => {
+      const { network, service } = scene();
+      const sources = await prepareSources(scene(), 10);
       const before = await saveAll(network, backend);
-      const bans = await api.bans();
-      await end(scene);
-      await service.restart();
+      assert.equal(await service.stop(), 0);
       assert.deepEqual(await saveAll(network, backend), before);
-      const kept = (await api.bans()).map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]);
-      assert.deepEqual(
-        kept,
-        bans.map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]),
-      );
-      for (const { source } of families) {
-        for (const refused of [2, 3]) assert.equal(await traffic.knock(source(refused), other), "refused");
-        assert.equal(await traffic.knock(source(1), limited), "refused", "its two connections are still counted");
-      }
+      await assertInForce(scene(), sources);
+      await service.restart();
     });
-  }
+
+    for (const [first, how, end] of [
+      [20, "a stop", (service: Service) => service.stop()],
+      [30, "a SIGKILL", (service: Service) => service.kill()],
+    ] as const) {
+      test(`a start after ${how} finds its rules in place and writes nothing: counts and bans go on`, async () => {
+        const { network, service, api } = scene();
+        const sources = await prepareSources(scene(), first);
+        const before = await saveAll(network, backend);
+        const bans = await api.bans();
+        await end(service);
+        await service.restart();
+        assert.deepEqual(await saveAll(network, backend), before);
+        assert.deepEqual(
+          (await api.bans()).map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]),
+          bans.map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]),
+        );
+        await assertInForce(scene(), sources);
+      });
+    }
+
+    test("two backends in one kernel stay apart: a service on one leaves the other's tables empty", async () => {
+      await prepareSources(scene(), 40);
+      for (const text of await saveAll(scene().network, backend === "nft" ? "legacy" : "nft")) assert.doesNotMatch(text, /^-A/m);
+    });
+
+    test("purge removes every chain and list of its own", async () => {
+      const { network, service, traffic } = scene();
+      const sources = await prepareSources(scene(), 50);
+      await service.stop();
+      const purged = await service.purge();
+      assert.equal(purged.code, 0, purged.stderr);
+      for (const text of await saveAll(network, backend)) assert.doesNotMatch(text, /CLD-|cld[46]-/);
+      assert.equal(await network.exec("host", "ls", ["/proc/net/xt_recent"]), "");
+      for (const { source } of families) {
+        for (const from of Object.values(sources)) assert.equal(await traffic.knock(source(from), limited), "connected");
+      }
+      const again = await service.purge();
+      assert.equal(again.code, 0, "nothing to do is no failure");
+    });
+  });
 
   test("a stop in the middle of an iptables command finishes what is in flight, and ends with 0", async () => {
     await withDirectory(async (directory) => {
@@ -91,27 +124,5 @@ forBackendsSideBySide((backend) => {
         [["in-flight", "enforced"]],
       );
     });
-  });
-
-  test("purge removes every chain and list of its own", async () => {
-    await using scene = await createScene({ backend, ports });
-    const { network, service, traffic } = scene;
-    await prepareSources(scene);
-    await service.stop();
-    const purged = await service.purge();
-    assert.equal(purged.code, 0, purged.stderr);
-    for (const text of await saveAll(network, backend)) assert.doesNotMatch(text, /CLD-|cld[46]-/);
-    assert.equal(await network.exec("host", "ls", ["/proc/net/xt_recent"]), "");
-    for (const { source } of families) {
-      for (const from of [1, 2, 3]) assert.equal(await traffic.knock(source(from), limited), "connected");
-    }
-    const again = await service.purge();
-    assert.equal(again.code, 0, "nothing to do is no failure");
-  });
-
-  test("two backends in one kernel stay apart: a service on one leaves the other's tables empty", async () => {
-    await using scene = await createScene({ backend, ports });
-    await prepareSources(scene);
-    for (const text of await saveAll(scene.network, backend === "nft" ? "legacy" : "nft")) assert.doesNotMatch(text, /^-A/m);
   });
 });

@@ -1,11 +1,11 @@
 // What was acknowledged is there again: after a SIGKILL, after a reboot, and after a SIGKILL in the middle of writes.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { type Api, banPath, type PolicyResource } from "../support/api.ts";
 import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { families, forBackendsSideBySide, save } from "../support/kernel.ts";
-import { createScene, type Scene } from "../support/scene.ts";
+import { createScene, type Scene, shareScene } from "../support/scene.ts";
 
 const ports = [4601, 4602, 4603];
 
@@ -83,44 +83,46 @@ forBackendsSideBySide((backend) => {
     });
   });
 
-  test("a ban whose time ran out while the service was down is gone when it is back", async () => {
-    await using scene = await createScene({ backend, ports });
-    const { api, service, traffic } = scene;
-    for (const { source } of families) await api.putBan(source(5), { ttlSeconds: 1 });
-    const acknowledgedAt = Date.now();
-    await service.kill();
-    await eventually("the time has run out", () => Date.now() - acknowledgedAt > 1_000);
-    await service.restart();
-    assert.deepEqual(await api.bans(), []);
-    for (const { source } of families) assert.equal(await traffic.knock(source(5), 4603), "connected");
-  });
+  describe("killed", { concurrency: 1 }, () => {
+    const scene = shareScene({ backend, ports });
 
-  test("a SIGKILL in the middle of many writes loses nothing that was acknowledged", async () => {
-    await using scene = await createScene({ backend, ports });
-    const { api, service, traffic } = scene;
-    const bans = new Set<string>();
-    const policies = new Set<string>();
-    const write = async (method: string, path: string, body: unknown, note: () => void): Promise<void> => {
-      const answer = await service.request(method, path, body).catch(() => undefined);
-      if (answer?.status === 201) note();
-      if (bans.size + policies.size >= 25) await service.kill();
-    };
-    await Promise.all(
-      Array.from({ length: 60 }, (_, index) => {
-        const address = families[index % 2]?.source(100 + index) ?? "";
-        const name = `policy-${index}`;
-        return index % 6 === 5
-          ? write("PUT", `/v1/policies/${name}`, { ports: [7_000 + index], maxConnections: 2 }, () => policies.add(name))
-          : write("PUT", banPath(address), {}, () => bans.add(address));
-      }),
-    );
-    await service.restart();
-    const listed = new Map((await api.bans()).map((ban) => [ban.address, ban.enforced]));
-    for (const address of bans) {
-      assert.equal(listed.get(address), true, `${address} was acknowledged`);
-      assert.equal(await traffic.knock(address, 4603), "refused");
-    }
-    const states = new Map((await api.policies()).map((policy) => [policy.name, policy.enforcement.state]));
-    for (const name of policies) assert.equal(states.get(name), "enforced", `${name} was acknowledged`);
+    test("a ban whose time ran out while the service was down is gone when it is back", async () => {
+      const { api, service, traffic } = scene();
+      for (const { source } of families) await api.putBan(source(5), { ttlSeconds: 1 });
+      const acknowledgedAt = Date.now();
+      await service.kill();
+      await eventually("the time has run out", () => Date.now() - acknowledgedAt > 1_000);
+      await service.restart();
+      assert.deepEqual(await api.bans(), []);
+      for (const { source } of families) assert.equal(await traffic.knock(source(5), 4603), "connected");
+    });
+
+    test("a SIGKILL in the middle of many writes loses nothing that was acknowledged", async () => {
+      const { api, service, traffic } = scene();
+      const bans = new Set<string>();
+      const policies = new Set<string>();
+      const write = async (method: string, path: string, body: unknown, note: () => void): Promise<void> => {
+        const answer = await service.request(method, path, body).catch(() => undefined);
+        if (answer?.status === 201) note();
+        if (bans.size + policies.size >= 25) await service.kill();
+      };
+      await Promise.all(
+        Array.from({ length: 60 }, (_, index) => {
+          const address = families[index % 2]?.source(100 + index) ?? "";
+          const name = `policy-${index}`;
+          return index % 6 === 5
+            ? write("PUT", `/v1/policies/${name}`, { ports: [7_000 + index], maxConnections: 2 }, () => policies.add(name))
+            : write("PUT", banPath(address), {}, () => bans.add(address));
+        }),
+      );
+      await service.restart();
+      const listed = new Map((await api.bans()).map((ban) => [ban.address, ban.enforced]));
+      for (const address of bans) {
+        assert.equal(listed.get(address), true, `${address} was acknowledged`);
+        assert.equal(await traffic.knock(address, 4603), "refused");
+      }
+      const states = new Map((await api.policies()).map((policy) => [policy.name, policy.enforcement.state]));
+      for (const name of policies) assert.equal(states.get(name), "enforced", `${name} was acknowledged`);
+    });
   });
 });

@@ -140,10 +140,19 @@ async function build(network: Network): Promise<void> {
 
 /** A link that is up does not mean that IPv6 works yet: asks for a connection until the other side answers with a reset. */
 async function untilReachable(network: Network, family: 4 | 6): Promise<void> {
-  await eventually(`the client reaches the host over IPv${family}`, async () => {
-    const { stderr } = await network.tryExec("client", "timeout", ["1", "bash", "-c", `: < /dev/tcp/${hostAddresses[family]}/9`]);
-    return stderr.includes("Connection refused");
-  });
+  await eventually(
+    `the client reaches the host over IPv${family}`,
+    async () => {
+      const { stderr } = await network.tryExec("client", "timeout", [
+        "1",
+        "bash",
+        "-c",
+        `: < /dev/tcp/${hostAddresses[family]}/9`,
+      ]);
+      return stderr.includes("Connection refused");
+    },
+    { within: 20_000 },
+  );
 }
 
 function gatewayTo(address: string): string {

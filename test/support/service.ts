@@ -4,6 +4,7 @@ import { createDirectory, linkPrograms } from "./directories.ts";
 import { eventually } from "./eventually.ts";
 import type { Backend } from "./kernel.ts";
 import type { CommandResult, Network } from "./namespaces.ts";
+import { withStartSlot } from "./start-slots.ts";
 
 /** The repository's root. */
 export const root = join(import.meta.dirname, "..", "..");
@@ -116,7 +117,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   const start = async (): Promise<void> => {
     try {
-      await launch();
+      await withStartSlot(launch);
     } catch (error) {
       await end("SIGKILL");
       throw new Error(`the service did not start: ${String(error)}\n${output}`, { cause: error });
