@@ -18,7 +18,8 @@ forSetups((setup) => {
     return { name: `policy-${used}`, port, second: port - 1, n: used * 4 };
   };
 
-  for (const { family, source, subject } of families) {
+  // What differs without ipset is the same in both families.
+  for (const { family, source, subject } of setup.withoutIpset ? families.slice(0, 1) : families) {
     describe(`over IPv${family}`, () => {
       test("the third connection is refused, and its source is banned on every port while another source works", async () => {
         const { traffic, api } = scene();
