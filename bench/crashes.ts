@@ -44,8 +44,11 @@ const [median = 0, last = 0] = [starts[starts.length >> 1], starts.at(-1)];
 printTable("start until in step", new Map(backends.map((backend, index) => [backend, runs[index]?.starts ?? []])));
 const summary = `${starts.length} SIGKILLs, ${sum((run) => run.acknowledged)} acknowledged writes, ${sum((run) => run.contradictions)} lost, half applied or out of step`;
 console.log(summary);
-const test = `node bench/crashes.ts --kills ${kills} --policies ${policies}`;
-writeFigures("crashes", [
+const test = [
+  `node bench/crashes.ts --kills ${kills} --policies ${policies}`,
+  ...(values.backend === undefined ? [] : [`--backend ${values.backend}`]),
+].join(" ");
+writeFigures(["crashes", ...(values.backend === undefined ? [] : backends)].join("-"), [
   { promise: "No acknowledged write is lost or half applied by a SIGKILL", test, figure: summary },
   {
     promise: "Kernel and store are in step within 1 s of the start",

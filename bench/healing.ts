@@ -3,7 +3,8 @@ import { flushesOn } from "../test/kernel/flushes.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { type Backend, families } from "../test/support/kernel.ts";
 import { createScene } from "../test/support/scene.ts";
-import { type Measurements, printTable, readArguments } from "./measurements.ts";
+import { writeFigures } from "./figures.ts";
+import { inWords, type Measurements, printTable, readArguments } from "./measurements.ts";
 
 const [counted, other] = [9001, 9002];
 const operatorBans = 40;
@@ -46,5 +47,13 @@ async function measure(backend: Backend, count: number): Promise<Measurements> {
 
 const { count, backends } = readArguments(200);
 for (const backend of backends) {
-  printTable(`healing of a flush, ${backend}, ${2 * operatorBans + 4} bans`, await measure(backend, count));
+  const measured = await measure(backend, count);
+  printTable(`healing of a flush, ${backend}, ${2 * operatorBans + 4} bans`, measured);
+  writeFigures(`healing-${backend}`, [
+    {
+      promise: `A flush by another tool is healed with all bans within 500 ms at the 99th percentile, on ${backend}`,
+      test: `node bench/healing.ts --count ${count} --backend ${backend}`,
+      figure: [...measured].map(([name, times]) => `${name}: ${inWords(times)}`).join("; "),
+    },
+  ]);
 }

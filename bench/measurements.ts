@@ -31,6 +31,13 @@ export function backendsOf(named: string | undefined): readonly Backend[] {
 /** Milliseconds by what was done. */
 export type Measurements = ReadonlyMap<string, readonly number[]>;
 
+/** Median, 99th percentile (of the nearest rank) and maximum, in words. */
+export function inWords(times: readonly number[]): string {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (part: number) => Math.round(sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN);
+  return `median ${at(0.5)} ms, p99 ${at(0.99)} ms, maximum ${at(1)} ms of ${sorted.length}`;
+}
+
 /** Prints number, median, 99th percentile (of the nearest rank) and maximum of each row, in whole milliseconds. */
 export function printTable(title: string, measurements: Measurements): void {
   const rows = [...measurements].map(([what, times]) => {

@@ -5,7 +5,8 @@ import { eventually } from "../test/support/eventually.ts";
 import { type Backend, families } from "../test/support/kernel.ts";
 import { seededRandom } from "../test/support/random.ts";
 import { createScene } from "../test/support/scene.ts";
-import { type Measurements, printTable, readArguments } from "./measurements.ts";
+import { writeFigures } from "./figures.ts";
+import { inWords, type Measurements, printTable, readArguments } from "./measurements.ts";
 
 const [counted, scoped] = [9101, 9102];
 
@@ -41,4 +42,13 @@ async function measure(backend: Backend, count: number): Promise<Measurements> {
 
 const { count, backends } = readArguments(500);
 const tables = await Promise.all(backends.map(async (backend) => [backend, await measure(backend, count)] as const));
-for (const [backend, measurements] of tables) printTable(`putting right of a damage, ${backend}`, measurements);
+for (const [backend, measurements] of tables) {
+  printTable(`putting right of a damage, ${backend}`, measurements);
+  writeFigures(`vandalism-${backend}`, [
+    {
+      promise: `A partial damage is put right within 3 s, on ${backend}`,
+      test: `node bench/vandalism.ts --count ${count} --backend ${backend}`,
+      figure: inWords(measurements.get("all") ?? []),
+    },
+  ]);
+}

@@ -39,7 +39,7 @@ function row({ promise, test, figure, measured }: Measured): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
 }
 
-const files = readdirSync(figures).filter((name) => name.endsWith(".json"));
+const files = readdirSync(figures).filter((name) => name.endsWith(".json") && name !== "benchmarks.json");
 const rows = files.sort().flatMap((name) =>
   readFileSync(join(figures, name), "utf8")
     .split("\n")

@@ -75,4 +75,4 @@ forSetupsSideBySide((setup) => {
       });
     });
   }
-});
+}, "legacy");
