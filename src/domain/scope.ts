@@ -3,7 +3,7 @@ export const scopes = ["read", "bans:write", "policies:write", "admin"] as const
 
 export type Scope = (typeof scopes)[number];
 
-/** Whether who holds `held` may do what needs `needed`: `admin` may do everything, and whoever may do anything may read. */
+/** Whether who holds `held` may do what needs `needed`: `admin` may do everything, and no other scope includes another. */
 export function allows(held: readonly Scope[], needed: Scope): boolean {
-  return needed === "read" ? held.length > 0 : held.includes(needed) || held.includes("admin");
+  return held.includes(needed) || held.includes("admin");
 }

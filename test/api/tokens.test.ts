@@ -154,7 +154,8 @@ test("a token does what its scopes say and nothing else, and the answer names th
   const banner = await issue(api, { name: "banner", scopes: ["bans:write"] });
   const reader = await issue(api, { name: "reader", scopes: ["read"] });
   assert.equal((await api.send("PUT", "/v1/bans/203.0.113.9", {}, banner)).status, 201);
-  assert.equal((await api.send("GET", "/v1/policies", undefined, banner)).status, 200);
+  assertProblem(await api.send("GET", "/v1/policies", undefined, banner), 403, "insufficient-scope");
+  assert.equal((await api.send("GET", "/v1/policies", undefined, reader)).status, 200);
   const refused = await api.send("PUT", "/v1/policies/mysql", policy, banner);
   assertProblem(refused, 403, "insufficient-scope");
   assert.equal(refused.headers["www-authenticate"], 'Bearer error="insufficient_scope", scope="policies:write"');

@@ -14,7 +14,7 @@ async function statusOver(network: Network, token: string, path: string): Promis
 }
 
 async function issue(service: Service, name: string): Promise<string> {
-  const { status, body } = await service.request("POST", "/v1/tokens", { name, scopes: ["bans:write"] });
+  const { status, body } = await service.request("POST", "/v1/tokens", { name, scopes: ["read"] });
   assert.equal(status, 201);
   return (body as { readonly token: string }).token;
 }

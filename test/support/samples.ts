@@ -8,7 +8,14 @@ import type { Token } from "../../src/domain/token.ts";
 /** The token `ci` with this secret, which may write and is no administrator's, with what a test wants to be different. */
 export function sampleToken(secret: string, different: Partial<Token> = {}): Token {
   const digest = createHash("sha256").update(secret).digest("hex");
-  return { name: "ci", scopes: ["bans:write", "policies:write"], digest, createdAt: 1_000, expiresAt: null, ...different };
+  return {
+    name: "ci",
+    scopes: ["read", "bans:write", "policies:write"],
+    digest,
+    createdAt: 1_000,
+    expiresAt: null,
+    ...different,
+  };
 }
 
 /** The classic pair's policy, with what a test wants to be different. */

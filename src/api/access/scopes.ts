@@ -34,6 +34,6 @@ export function assertScope(held: readonly Scope[], { is404, method, routeOption
 
 function documented(schema: NonNullable<RouteOptions["schema"]>, scope: Scope): NonNullable<RouteOptions["schema"]> {
   const before = schema.description === undefined ? "" : `${schema.description} `;
-  const needs = scope === "read" ? "Every token may ask." : `Needs the scope \`${scope}\`.`;
+  const needs = `Needs the scope \`${scope}\`.`;
   return { ...schema, description: `${before}${needs}`, security: [{ bearer: [scope] }] };
 }

@@ -76,7 +76,7 @@ const description = `Connection-limit policies and bans for the host that it run
 - \`?confirmWithin=SECONDS\` on a write of a policy undoes it unless \`POST /v1/confirmations/{id}\` keeps it in time.
 - Every answer has an \`X-Request-Id\`, under which the log and \`GET /v1/audit\` know the request.
 - A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431; 503 with \`Retry-After\` says that there is too much to do.
-- Every operation says which scope its token needs; \`admin\` has all of them, and every token may read. Over a unix socket no token is needed.`;
+- Every operation says which scope its token needs; \`admin\` has all of them. Over a unix socket no token is needed.`;
 
 /** Collects the schemas of the routes that are registered from now on into an OpenAPI 3.1 document: `app.swagger()`. */
 export function describeRoutes(app: FastifyInstance, version: string): void {
@@ -104,7 +104,7 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
             type: "http",
             scheme: "bearer",
             description:
-              "`admin.token` in the state directory has the first one, with the scope `admin`; `POST /v1/tokens` makes others. The scope that an operation needs stands beside it; `admin` has all of them, and every token may read.",
+              "`admin.token` in the state directory has the first one, with the scope `admin`; `POST /v1/tokens` makes others. The scope that an operation needs stands beside it; `admin` has all of them.",
           },
         },
       },

@@ -65,7 +65,7 @@ export const problemTypes = {
     status: 403,
     title: "The token is not for this",
     explanation:
-      "The token is good, but it lacks the scope that this needs; `detail` and the header WWW-Authenticate name it. Every token may read; bans:write is for writing bans, policies:write for writing policies and for confirmations, and admin is for all of it, for tokens, for the audit and for allowLockout=true. Nothing was changed.",
+      "The token is good, but it lacks the scope that this needs; `detail` and the header WWW-Authenticate name it. read is for looking, bans:write for writing bans, policies:write for writing policies and for confirmations, and admin is for all of it, for tokens, for the audit and for allowLockout=true. Nothing was changed.",
     remedies: [
       "Use a token with the scope that is named: admin.token in the state directory, or the unix socket on the host itself, have all of them.",
       "Have an administrator make one with POST /v1/tokens.",

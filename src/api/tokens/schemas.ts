@@ -10,7 +10,7 @@ const scopes = Type.Array(scope, {
   maxItems: scopeNames.length,
   uniqueItems: true,
   description:
-    "What it may do. `bans:write`: write bans; `policies:write`: write policies, confirm and undo changes; `admin`: all of it, tokens, the audit and `allowLockout` too. Every token may read all that is not the administrators', so that `read` alone is for those who only look.",
+    "What it may do. `read`: look at all that is not the administrators'; `bans:write`: write bans; `policies:write`: write policies, confirm and undo changes; `admin`: all of it, tokens, the audit and `allowLockout` too. No other scope includes another: who writes and looks has both.",
   examples: [["bans:write"] satisfies Scope[]],
 });
 
