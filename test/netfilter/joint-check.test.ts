@@ -30,6 +30,12 @@ describe("checks that are asked for at the same time", () => {
     assert.deepEqual(asked, ["mysql ssh web", "mysql", "ssh", "web"]);
   });
 
+  it("are asked alone where policies are withheld, as the others want them", async () => {
+    const { check, asked } = kernel([]);
+    await Promise.all([check({ ...desired(mysql, ssh), withheld: new Set(["ssh"]) }), check(desired(web))]);
+    assert.deepEqual(asked, ["mysql ssh", "web"]);
+  });
+
   it("leave later ones their turn after a refusal", async () => {
     const { check } = kernel([], ["ssh"]);
     await assert.rejects(check(desired(ssh)), /ssh is refused/);
