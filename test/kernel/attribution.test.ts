@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PolicyInput } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetups } from "../support/kernel.ts";
+import { familiesOf, forSetups } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [other, first, second] = [4800, 4801, 4802];
@@ -13,8 +13,7 @@ forSetups((setup) => {
   const ban = { seconds: 600 };
   const policy = (port: number): PolicyInput => ({ ports: [port], maxConnections: 1, ban });
 
-  // What differs without ipset is the same in both families.
-  for (const { family, source, subject } of setup.withoutIpset ? families.slice(0, 1) : families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     /** Whether the kernel refuses source `n` everywhere; the list of bans has to say so too. */
     const isBanned = async (n: number, after: string): Promise<boolean> => {
       const { traffic, api } = scene();

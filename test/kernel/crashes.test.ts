@@ -5,7 +5,7 @@ import { forBackendsSideBySide } from "../support/kernel.ts";
 import { seededRandom } from "../support/random.ts";
 import { createCrashScene } from "./crashes.ts";
 
-const kills = 5;
+const kills = 4;
 const policies = 100;
 
 forBackendsSideBySide((backend) => {

@@ -1,13 +1,13 @@
 // Who is never refused: protected networks, and what a policy exempts.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { families, forSetups } from "../support/kernel.ts";
+import { familiesOf, forSetups } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 forSetups((setup) => {
   const scene = shareScene({ ...setup, ports: [4000, 4101, 4102, 4103, 4104] });
 
-  for (const { family, source, subject } of families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     describe(`over IPv${family}`, () => {
       const protectedSource = family === 4 ? "10.9.250.7" : "2001:db8:9:fa07::5";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetupsSideBySide, iptables } from "../support/kernel.ts";
+import { familiesOf, forSetupsSideBySide, iptables } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [limited, banning, other] = [5800, 5801, 5802];
@@ -11,7 +11,7 @@ forSetupsSideBySide((setup) => {
   const { backend } = setup;
   const scene = shareScene({ ...setup, ports: [limited, banning, other] });
 
-  for (const { family, source, subject } of families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     describe(`over IPv${family}`, () => {
       const rule = ["-p", "udp", "--dport", "53", "-j", "ACCEPT"];
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetupsSideBySide, listedAddresses, readSets } from "../support/kernel.ts";
+import { familiesOf, forSetupsSideBySide, listedAddresses, readSets } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 import { flushesOn } from "./flushes.ts";
 
@@ -11,7 +11,7 @@ const [counted, other] = [5600, 5601];
 forSetupsSideBySide((setup) => {
   const scene = shareScene({ ...setup, ports: [counted, other] });
 
-  for (const { family, source, subject, entry } of families) {
+  for (const { family, source, subject, entry } of familiesOf(setup)) {
     describe(`over IPv${family}`, () => {
       test("until its grace ends a source is limited and not banned, and then banned again", async () => {
         const { api, traffic } = scene();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetups, save, unreachablesSeen } from "../support/kernel.ts";
+import { familiesOf, forSetups, save, unreachablesSeen } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const other = 4000;
@@ -18,8 +18,7 @@ forSetups((setup) => {
     return { name: `policy-${used}`, port, second: port - 1, n: used * 4 };
   };
 
-  // What differs without ipset is the same in both families.
-  for (const { family, source, subject } of setup.withoutIpset ? families.slice(0, 1) : families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     describe(`over IPv${family}`, () => {
       test("the third connection is refused, and its source is banned on every port while another source works", async () => {
         const { traffic, api } = scene();

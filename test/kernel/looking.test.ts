@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetupsSideBySide, iptables, restore, save } from "../support/kernel.ts";
+import { familiesOf, forSetupsSideBySide, iptables, restore, save } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [limited, scoped, other] = [5700, 5701, 5702];
@@ -11,7 +11,7 @@ forSetupsSideBySide((setup) => {
   const { backend, withoutIpset } = setup;
   const scene = shareScene({ ...setup, ports: [limited, scoped, other] });
 
-  for (const { family, source, subject } of families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     const protectedSource = family === 4 ? "10.9.250.7" : "2001:db8:9:fa07::5";
 
     describe(`over IPv${family}`, () => {

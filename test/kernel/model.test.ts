@@ -7,7 +7,7 @@ import { createScene } from "../support/scene.ts";
 import { type Command, command, createModel, ports } from "./model.ts";
 
 /** Commands per backend; MODEL_COMMANDS and MODEL_SEED ask for longer or other runs. */
-const commands = Number(process.env["MODEL_COMMANDS"] ?? 45);
+const commands = Number(process.env["MODEL_COMMANDS"] ?? 30);
 const seed = Number(process.env["MODEL_SEED"] ?? 11);
 
 forBackendsSideBySide((backend) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { banPath } from "../support/api.ts";
-import { families, forSetups, save } from "../support/kernel.ts";
+import { familiesOf, forSetups, save } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const ports = [4301, 4302] as const;
@@ -11,7 +11,7 @@ const ports = [4301, 4302] as const;
 forSetups((setup) => {
   const scene = shareScene({ ...setup, ports });
 
-  for (const { family, source, subject } of families) {
+  for (const { family, source, subject } of familiesOf(setup)) {
     const everywhere = family === 4 ? "10.0.0.0/8" : "2001:db8::/32";
 
     describe(`over IPv${family}`, () => {

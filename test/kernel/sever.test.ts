@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { families, forSetups } from "../support/kernel.ts";
+import { familiesOf, forSetups } from "../support/kernel.ts";
 import { shareScene } from "../support/scene.ts";
 
 const [watched, other] = [5500, 5501];
@@ -10,7 +10,7 @@ const [watched, other] = [5500, 5501];
 forSetups((setup) => {
   const scene = shareScene({ ...setup, ports: [watched, other] });
 
-  for (const { family, source } of families) {
+  for (const { family, source } of familiesOf(setup)) {
     /** How many connections of a source connection tracking knows as established. */
     const tracked = async (from: string): Promise<number> => {
       const args = ["-L", "-f", `ipv${family}`, "-p", "tcp", "--state", "ESTABLISHED", "-s", from];

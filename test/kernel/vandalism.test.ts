@@ -9,7 +9,7 @@ import { differences, type KernelState, readState } from "./kernel-state.ts";
 import { vandalise } from "./vandalism.ts";
 
 /** Per setup; the bench does more, and one at a time. */
-const [rounds, perRound] = [5, 4];
+const [rounds, perRound] = [4, 4];
 const [counted, scoped] = [5101, 5102];
 
 forSetupsSideBySide((setup) => {

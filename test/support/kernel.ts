@@ -48,6 +48,11 @@ export interface Setup {
   readonly withoutIpset: boolean;
 }
 
+/** The families in which a test runs: what differs on a host without ipset is the same in both. */
+export function familiesOf({ withoutIpset }: Setup): readonly FamilyAddresses[] {
+  return withoutIpset ? families.slice(0, 1) : families;
+}
+
 /** Registers the same tests for both backends, and for one of them on a host without ipset. */
 export function forSetups(register: (setup: Setup) => void): void {
   for (const backend of backends) describe(`on ${backend}`, () => register({ backend, withoutIpset: false }));
