@@ -19,7 +19,7 @@ trap 'exit 130' INT TERM
 node --test --test-isolation=none --test-reporter=spec \
   $(find test -name '*.test.ts' -not -path 'test/kernel/*' | sort) >"$report" 2>&1 </dev/null &
 others=$!
-node --test --test-reporter=spec --test-concurrency=4 'test/kernel/**/*.test.ts'
+node --test --test-reporter=spec --test-concurrency=3 'test/kernel/**/*.test.ts'
 kernel_status=$?
 wait "$others"
 others_status=$?

@@ -81,8 +81,11 @@ forSetupsSideBySide((setup) => {
           generous,
         );
       }
-      const { repairs } = (await api.status()).passes;
-      assert.ok(repairs.count > count, "the status counts it");
+      // The kernel has it all a moment before the pass has ended.
+      const repairs = await eventually("the status counts it", async () => {
+        const { repairs: now } = (await api.status()).passes;
+        return now.count > count && now;
+      });
       assert.ok((repairs.latest[0]?.found.length ?? 0) > 0, "and says what was found");
     });
   }
