@@ -1,5 +1,5 @@
 // Kills the service at random moments while eight writers write: node bench/crashes.ts [--kills 1000] [--policies 1000] [--backend nft|legacy]
-// The kills are shared by the backends. The figures go to bench/figures/crashes.json.
+// The kills are shared by the backends. The figures go to bench/figures/crashes.jsonl.
 import { parseArgs } from "node:util";
 import { createCrashScene } from "../test/kernel/crashes.ts";
 import type { Backend } from "../test/support/kernel.ts";

@@ -1,5 +1,5 @@
 // How the service takes what fails around it: node bench/faults.ts [--seconds 60] [--backend nft|legacy]
-// Each fault lasts as many seconds, a held lock half of them. The figures go to bench/figures/faults.json.
+// Each fault lasts as many seconds, a held lock half of them. The figures go to bench/figures/faults.jsonl.
 import { parseArgs } from "node:util";
 import {
   createFaultScene,

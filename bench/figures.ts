@@ -21,7 +21,7 @@ export function writeFigures(bench: string, figures: readonly Figure[]): void {
   const lines = figures.map(
     ({ promise, figure, test = `bench/${bench}.ts` }) => `${JSON.stringify({ promise, test, figure, measured })}\n`,
   );
-  writeFileSync(join(directory, `${bench}.json`), lines.join(""));
+  writeFileSync(join(directory, `${bench}.jsonl`), lines.join(""));
 }
 
 /** The 99th percentile, of the nearest rank. */

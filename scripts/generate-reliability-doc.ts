@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** One line of bench/figures/NAME.json, as bench/figures.ts writes it. */
+/** One line of bench/figures/NAME.jsonl, as bench/figures.ts writes it. */
 interface Measured {
   readonly promise: string;
   readonly test: string;
@@ -17,7 +17,7 @@ const figures = join(root, "bench/figures");
 const head = `# Reliability
 
 What the service promises about faults and crashes, what shows it, and the last figure. The scripts under \`bench/\` measure; this page is
-generated from their figures (\`bench/figures/*.json\`) by \`node scripts/generate-reliability-doc.ts\`. Short forms of the same run with
+generated from their figures (\`bench/figures/*.jsonl\`) by \`node scripts/generate-reliability-doc.ts\`. Short forms of the same run with
 \`npm test\`.
 
 | promise | shown by | last figure | measured |
@@ -39,7 +39,7 @@ function row({ promise, test, figure, measured }: Measured): string {
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
 }
 
-const files = readdirSync(figures).filter((name) => name.endsWith(".json") && name !== "benchmarks.json");
+const files = readdirSync(figures).filter((name) => name.endsWith(".jsonl"));
 const rows = files.sort().flatMap((name) =>
   readFileSync(join(figures, name), "utf8")
     .split("\n")
