@@ -14,7 +14,7 @@ const times = {
   /** Between two readings of bans while packets keep making new ones. */
   reading: 200,
   /** Until a reading that makes the ends of new bans precise. */
-  refinement: 330,
+  refinement: 270,
   /** From the begin of a failed pass, at least 25 ms after its end, until the next try: at first, and at most. */
   firstRetry: 25,
   lastRetry: 1000,

@@ -11,7 +11,7 @@ const tolerance = 1200;
 /** The same for ends that are known to a tick. */
 const sameStamp = 20;
 /** An end is known well enough when it lies in an interval of this many milliseconds. */
-const precise = 340;
+const precise = 280;
 
 /** A ban that the kernel made, as the ledger knows it. */
 export interface LedgerBan extends KernelBan {

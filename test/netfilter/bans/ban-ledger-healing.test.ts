@@ -36,7 +36,7 @@ describe("the end of a ban in a set, which the kernel rounds to seconds,", () =>
       let state = await scene.observe();
       let readings = 1;
       for (; state.imprecise && readings < 12; readings += 1) {
-        scene.clock.advance(330);
+        scene.clock.advance(270);
         state = await scene.observe();
       }
       assert.equal(state.imprecise, false, `after ${readings} readings`);
@@ -49,7 +49,7 @@ describe("the end of a ban in a set, which the kernel rounds to seconds,", () =>
     for (let look = 0; look < 6; look += 1) {
       const [ban] = (await scene.observe()).bans;
       assert.equal((ban?.expiresAt ?? 0) - (ban?.since ?? 0), 60_000);
-      scene.clock.advance(330);
+      scene.clock.advance(270);
     }
   });
 
