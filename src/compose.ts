@@ -22,11 +22,15 @@ import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
 import { createStoreWatch } from "./enforcement/store-watch.ts";
 import { createLogDestination } from "./log-destination.ts";
-import { runCommand } from "./netfilter/command/run.ts";
+import { programFile } from "./netfilter/command/program-file.ts";
+import { openProgram, runCommand } from "./netfilter/command/run.ts";
+import { createSession, type OpenSession } from "./netfilter/command/session.ts";
 import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
+import { isLockHeld } from "./netfilter/iptables/lock.ts";
+import type { TableSessions } from "./netfilter/iptables/tables.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
 import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
@@ -110,8 +114,23 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
     const { backend, version } = await detectBackend(config.backend, runCommand);
     log.info({ backend, version }, "iptables");
     const { protect: protectedNetworks } = config;
-    const [lists, sets] = [createRecentLists(), createIpSets(runCommand)];
-    return createFirewall({ backend, version, protectedNetworks, run: runCommand, lists, sets, clock: systemClock });
+    const open: OpenSession = (file, args) =>
+      createSession(
+        () => openProgram(file, args),
+        () => programFile(file, config.searchPath),
+      );
+    const sessions: TableSessions = { open, lockHeld: () => isLockHeld(config.lockFile) };
+    const [lists, sets] = [createRecentLists(), createIpSets(runCommand, open)];
+    return createFirewall({
+      backend,
+      version,
+      protectedNetworks,
+      run: runCommand,
+      sessions,
+      lists,
+      sets,
+      clock: systemClock,
+    });
   } catch (error) {
     if (error instanceof BackendMissingError || error instanceof PrivilegeError)
       throw new StartError(exitCodes.missing, error.message);

@@ -28,6 +28,10 @@ export interface Config {
   /** Sorted, loopback included, none inside another. */
   readonly protect: readonly Network[];
   readonly logLevel: (typeof logLevels)[number];
+  /** The `PATH`: where programs are looked for. */
+  readonly searchPath: string;
+  /** The lock of the legacy iptables, which reads the same variable. */
+  readonly lockFile: string;
   /** For the TCP listeners; never `null` when one of them is reachable from other hosts. */
   readonly tls: TlsFiles | null;
   /** Names and addresses, in lower case, that a request's `Host` may also have. */
@@ -90,6 +94,8 @@ export function loadConfig(environment: Readonly<NodeJS.ProcessEnv>): Config {
     backend: readWord("CONNLIMITD_BACKEND", textOf("CONNLIMITD_BACKEND"), backends),
     protect: readProtect(textOf("CONNLIMITD_PROTECT")),
     logLevel: readWord("CONNLIMITD_LOG_LEVEL", textOf("CONNLIMITD_LOG_LEVEL"), logLevels),
+    searchPath: environment["PATH"] ?? "",
+    lockFile: environment["XTABLES_LOCKFILE"] ?? "/run/xtables.lock",
     tls,
     allowedHosts: readAllowedHosts(textOf("CONNLIMITD_ALLOWED_HOSTS")),
   });

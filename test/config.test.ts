@@ -40,6 +40,8 @@ test("an empty environment gives the documented defaults", () => {
     stateDirectory: "/var/lib/connlimitd",
     backend: "auto",
     logLevel: "info",
+    searchPath: "/usr/bin",
+    lockFile: "/run/xtables.lock",
     tls: null,
     allowedHosts: [],
   });

@@ -15,7 +15,7 @@ import { missingPrograms, readFill, readRecentList, readRecentLists, readShadows
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { diffTable } from "./iptables/table-diff.ts";
-import { createFilterTable } from "./iptables/tables.ts";
+import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
@@ -34,6 +34,8 @@ export interface NetfilterOptions {
   readonly version: string;
   readonly protectedNetworks: readonly Network[];
   readonly run: RunCommand;
+  /** Without it, each change of a table starts a program. */
+  readonly sessions?: TableSessions;
   readonly lists: RecentLists;
   readonly sets: IpSets;
   readonly clock: Clock;
@@ -55,8 +57,8 @@ export interface NetfilterFirewall extends Firewall {
 
 /** Drives iptables, ip6tables, the xt_recent lists and ipset. */
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
-  const { backend, version, protectedNetworks, run, lists, sets, clock } = options;
-  const tables = { 4: createFilterTable(4, backend, run), 6: createFilterTable(6, backend, run) };
+  const { backend, version, protectedNetworks, run, sessions, lists, sets, clock } = options;
+  const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
   const kernelLists = createKernelLists({ lists, sets, clock });
   /** Whoever asks the kernel what it would do must not see a pass half way. */
   const exclusive = createExclusive();

@@ -53,7 +53,11 @@ const setLine = anyOf(
   `add ${set} ${network}`,
   `del ${set} ${network}`,
   `(?:flush|destroy) ${set}`,
+  "COMMIT",
+  "list -name cld4-operator",
 );
+/** Of a program that reads on: it also lists the rules, and tells how far it is. */
+const sessionLine = anyOf(restoreLine, "-S", "# cld done");
 const severed = `dst (?:${ipv4}|\\[${ipv6}\\])`;
 
 /** The arguments that a program is given, one pattern each, and the lines of its input. */
@@ -70,6 +74,8 @@ const sentences: readonly Sentence[] = [
   { program: "ip6?tables-(?:nft|legacy)-save", args: ["-t", "(?:filter|raw|mangle|nat)"] },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "1"], line: restoreLine },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "1", "--test"], line: restoreLine },
+  { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v"], line: sessionLine },
+  { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v", "--test"], line: sessionLine },
   { program: "ipset", args: ["save"] },
   { program: "ipset", args: ["list", "-(?:n|terse)"] },
   { program: "ipset", args: ["destroy", set] },

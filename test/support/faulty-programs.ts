@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { whereIs } from "./directories.ts";
 
@@ -42,6 +42,8 @@ export async function createFaultyPrograms(directory: string, names: readonly st
       // A half-written file would be an empty mode.
       writeFileSync(`${modeFile}.new`, `${fault ?? "work"}\n`);
       renameSync(`${modeFile}.new`, modeFile);
+      // Whoever keeps one running sees that it is another now.
+      if (!missing) for (const name of names) utimesSync(join(present, name), new Date(), new Date());
       if (missing !== (fault === "missing")) renameSync(missing ? absent : present, missing ? present : absent);
       missing = fault === "missing";
     },

@@ -24,7 +24,8 @@ import { createDirectory } from "./directories.ts";
 import { createFakeRecentLists } from "./fake-recent-lists.ts";
 import { createFakeSurroundings } from "./fake-surroundings.ts";
 import { createSimulatedIpset } from "./simulated-ipset.ts";
-import { createSimulatedIptables } from "./simulated-iptables.ts";
+import { createSimulatedIptables, type Invocation } from "./simulated-iptables.ts";
+import { simulatedSessions } from "./simulated-sessions.ts";
 
 /** The whole service over a simulated kernel, everything that leaves it being compared with the grammar. */
 export interface InjectionScene {
@@ -68,16 +69,24 @@ export async function createInjectionScene(): Promise<InjectionScene> {
     }
     writesSeen = lists.writes.length;
   };
-  const run: RunCommand = async (program, args, input) => {
-    const fault = commandFault({ file: program, args, input });
+  const compare = (invocation: Invocation): void => {
+    const fault = commandFault(invocation);
     if (fault !== undefined) faults.add(fault);
     compared += 1;
+  };
+  const simulated: RunCommand = async (program, args, input) => {
     if (program === "ss" || program === "conntrack") return { exitCode: 0, stdout: "", stderr: "" };
     return (program === "ipset" ? ipset.run : kernel.run)(program, args, input);
   };
+  const run: RunCommand = (file, args, input) => {
+    compare({ file, args, input });
+    return simulated(file, args, input);
+  };
+  const open = simulatedSessions(simulated, compare);
+  const sessions = { open, lockHeld: () => false };
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
-  const sets = createIpSets(run);
-  const firewall = createFirewall({ backend: "nft", version: "1.8.9", protectedNetworks, run, lists, sets, clock });
+  const sets = createIpSets(run, open);
+  const firewall = createFirewall({ backend: "nft", version: "1.8.9", protectedNetworks, run, sessions, lists, sets, clock });
   const store = openStore({ stateDirectory: join(directory.path, "state") });
   const reconciler = createReconciler({ store, firewall, clock, log: { info: () => {}, warn: () => {} } });
   const connections = createConntrack({ run, file, socketFiles: [], localAddresses: () => ownAddresses });

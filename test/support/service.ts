@@ -13,7 +13,7 @@ const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-nft
 /** Every program of iptables that the service can start. */
 export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`]);
 /** Every other program that the service and the way into its namespace need, but ipset. */
-export const otherPrograms = ["ip", "setpriv", "conntrack", "ss"];
+export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {

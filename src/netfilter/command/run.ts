@@ -14,23 +14,41 @@ export interface CommandResult {
 /** Runs a program by its name and arguments, without a shell; never rejects. */
 export type RunCommand = (file: string, args: readonly string[], input?: string) => Promise<CommandResult>;
 
+/** A program that was started and reads on. */
+export interface OpenProgram {
+  /** Undefined when it could not be started. */
+  readonly pid: number | undefined;
+  write(text: string): void;
+  /** Hands on what it prints from now on, and keeps this process alive for it. @returns ends both */
+  listen(listener: { readonly output: (piece: string) => void; readonly errors: (piece: string) => void }): () => void;
+  /** Ends its input, upon which it ends by itself. */
+  close(): void;
+  /** Ends it at once. */
+  kill(): void;
+  /** Resolves when it has ended; the outputs are those that nobody listened to, which is none. */
+  readonly ended: Promise<CommandResult>;
+}
+
 /** Longest time that one program may take, in milliseconds; one that does nothing at all is ended much sooner. */
 const timeLimit = 10_000;
+const always = {
+  reject: false,
+  // A child that goes on holds the outputs open, and the wait would go on with it.
+  killDescendants: true,
+  // A stop waits for the program instead of ending it half way.
+  cleanup: false,
+  stripFinalNewline: false,
+  env: { LC_ALL: "C" },
+} as const;
 
-/** The only way in which this service starts a program. */
+/** Runs a program to its end. With `openProgram` the only way in which this service starts one. */
 export const runCommand: RunCommand = async (file, args, input) => {
   const running = execa(file, args, {
     ...(input === undefined ? { stdin: "ignore" as const } : { input }),
-    reject: false,
     timeout: timeLimit,
     killSignal: "SIGKILL",
-    // A child that goes on holds the outputs open, and the wait would go on with it.
-    killDescendants: true,
-    // A stop waits for the program instead of ending it half way.
-    cleanup: false,
-    stripFinalNewline: false,
     maxBuffer: 256 * 1024 * 1024,
-    env: { LC_ALL: "C" },
+    ...always,
   });
   let hung = false;
   const endWatch =
@@ -42,9 +60,56 @@ export const runCommand: RunCommand = async (file, args, input) => {
         });
   const result = await running;
   endWatch();
+  return resultOf(result, hung);
+};
+
+/** Starts a program that goes on reading its input, without a shell. Its output comes line by line: `stdbuf` of coreutils sees to that. */
+export function openProgram(file: string, args: readonly string[]): OpenProgram {
+  const running = execa("stdbuf", ["-oL", file, ...args], { ...always, stdin: "pipe", buffer: false });
+  const { stdin, stdout, stderr, nodeChildProcess } = running;
+  // Its input can be closed before it has read all; that it has ended is told by `ended`.
+  stdin.on("error", () => undefined);
+  for (const stream of [stdout, stderr])
+    stream
+      .setEncoding("utf8")
+      .on("error", () => undefined)
+      .resume();
+  const handles = [nodeChildProcess, stdin, stdout, stderr] as readonly Partial<Pick<NodeJS.Timeout, "ref" | "unref">>[];
+  const release = (): void => {
+    for (const handle of handles) handle.unref?.();
+  };
+  release();
+  return {
+    pid: running.pid,
+    write: (text) => void stdin.write(text),
+    listen: ({ output, errors }) => {
+      stdout.on("data", output);
+      stderr.on("data", errors);
+      for (const handle of handles) handle.ref?.();
+      return () => {
+        stdout.off("data", output);
+        stderr.off("data", errors);
+        release();
+      };
+    },
+    close: () => void stdin.end(),
+    kill: () => void running.kill("SIGKILL"),
+    ended: running.then((result) => resultOf({ ...result, stdout: "", stderr: "" }, false)),
+  };
+}
+
+interface Ended {
+  readonly exitCode?: number | undefined;
+  readonly stdout?: string | undefined;
+  readonly stderr?: string | undefined;
+  readonly code?: string | undefined;
+  readonly timedOut: boolean;
+}
+
+function resultOf(result: Ended, hung: boolean): CommandResult {
   const base = { exitCode: result.exitCode ?? null, stdout: result.stdout ?? "", stderr: result.stderr ?? "" };
   if (result.code === "ENOENT") return { ...base, failure: "not-found" };
   if (result.timedOut) return { ...base, failure: "timed-out" };
   if (hung && result.exitCode === undefined) return { ...base, failure: "hung" };
   return result.exitCode === undefined && result.code !== undefined ? { ...base, failure: result.code } : base;
-};
+}

@@ -1,5 +1,7 @@
 import { EnforcementDelayed } from "../../domain/ports.ts";
+import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
+import type { OpenSession } from "../command/session.ts";
 import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */
@@ -21,14 +23,27 @@ const remedy = "install Debian's package ipset, and load the modules ip_set, ip_
 /** What ipset can say although it does its work: that its version and the kernel's are not the same, for one. */
 const harmless = /^(Warning: .*)?$/;
 
-export function createIpSets(run: RunCommand): IpSets {
+/** The name of a set that is always there once there are sets of ours: listing it tells that all before it is done. */
+const mark = operatorName(4);
+
+/** @param open a session with `ipset restore`; without it, and where it does not answer, each request starts a program */
+export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
+  const session = open?.("ipset", ["restore", "-exist"]);
   const ask = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
-    const silentlyFailed = result.stdout.trim() === "" && !result.stderr.split("\n").every((line) => harmless.test(line.trim()));
+    const silentlyFailed = result.stdout.trim() === "" && !isHarmless(result.stderr);
     if (result.exitCode !== 0 || silentlyFailed) throw new EnforcementDelayed(`ipset ${args[0]} fails: ${said(result)}`);
     return result.stdout;
   };
   const restore: IpSets["restore"] = async (lines) => {
+    const answer = await session?.ask([...lines, "COMMIT", `list -name ${mark}`, ""].join("\n"), `${mark}\n`);
+    if (answer?.answered === true) {
+      const { output, errors } = answer;
+      if (output.trim() === "" && isHarmless(errors)) return;
+      throw new EnforcementDelayed(`ipset restore goes on and says: ${oneLine(errors || output)}`);
+    }
+    if (answer?.end.failure === "hung") throw new EnforcementDelayed(`ipset restore fails: ${said(answer.end)}`);
+    // Each line may be repeated. What is to be said of one that fails is said by a program that was run for these alone.
     const output = await ask(["restore", "-exist"], `${lines.join("\n")}\n`);
     if (output.trim() !== "") throw new EnforcementDelayed(`ipset restore ends with exit code 0 and says: ${oneLine(output)}`);
   };
@@ -84,6 +99,10 @@ function legible<T>(parse: (text: string) => T, text: string): T {
     if (error instanceof SetOutputError) throw new EnforcementDelayed(`ipset save: ${error.message}`);
     throw error;
   }
+}
+
+function isHarmless(errors: string): boolean {
+  return errors.split("\n").every((line) => harmless.test(line.trim()));
 }
 
 /** Why the program failed, in its own words where it has any. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EnforcementDelayed } from "../../../src/domain/ports.ts";
 import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
+import type { OpenSession, SessionAnswer } from "../../../src/netfilter/command/session.ts";
 import { createIpSets } from "../../../src/netfilter/ipset/sets.ts";
 
 function answering(...answers: readonly Partial<CommandResult>[]) {
@@ -95,6 +96,51 @@ describe("the sets", () => {
   test("quote no more than a screenful of what the program said", async () => {
     const endless = answering({ exitCode: 1, stderr: "x".repeat(100_000) });
     await assert.rejects(endless.sets.restore(["x"]), (error: Error) => error.message.length < 400);
+  });
+});
+
+describe("a session with ipset", () => {
+  function asking(answer: SessionAnswer, alone: Partial<CommandResult> = {}) {
+    const asked: Parameters<ReturnType<OpenSession>["ask"]>[] = [];
+    const calls: Parameters<RunCommand>[] = [];
+    const run: RunCommand = async (...call) => {
+      calls.push(call);
+      return { exitCode: 0, stdout: "", stderr: "", ...alone };
+    };
+    const open: OpenSession = (file, args) => ({
+      ask: async (...request) => {
+        assert.deepEqual([file, args], ["ipset", ["restore", "-exist"]]);
+        asked.push(request);
+        return answer;
+      },
+    });
+    return { sets: createIpSets(run, open), asked, calls };
+  }
+  const ended = (end: Partial<CommandResult>): SessionAnswer => ({
+    answered: false,
+    end: { exitCode: null, stdout: "", stderr: "", ...end },
+  });
+
+  test("writes without starting a program, and lists a set to tell that it is done", async () => {
+    const { sets, asked, calls } = asking({ answered: true, output: "", errors: "" });
+    await sets.restore(["add cld4-grace 192.0.2.1", "del cld4-grace 192.0.2.2"]);
+    const text = "add cld4-grace 192.0.2.1\ndel cld4-grace 192.0.2.2\nCOMMIT\nlist -name cld4-operator\n";
+    assert.deepEqual([asked, calls], [[[text, "cld4-operator\n"]], []]);
+  });
+
+  test("that ends is followed by a program for the same lines, which has the last word", async () => {
+    for (const end of [{ exitCode: 1, stderr: "Error in line 513" }, { failure: "not-found" }, {}]) {
+      const good = asking(ended(end));
+      await good.sets.restore(["x"]);
+      assert.deepEqual(good.calls, [["ipset", ["restore", "-exist"], "x\n"]]);
+      await assert.rejects(asking(ended(end), broken).sets.restore(["x"]), delayed(/^ipset restore fails: ipset v7\.17: Kernel/));
+    }
+  });
+
+  test("that hangs, or says something, delays enforcement", async () => {
+    await assert.rejects(asking(ended({ failure: "hung" })).sets.restore(["x"]), delayed(/it hangs and was ended$/));
+    const said = { answered: true, output: "", errors: "out of memory\n" } as const;
+    await assert.rejects(asking(said).sets.restore(["x"]), delayed(/goes on and says: out of memory$/));
   });
 });
 

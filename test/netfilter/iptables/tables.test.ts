@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { DomainError } from "../../../src/domain/errors.ts";
 import { EnforcementDelayed } from "../../../src/domain/ports.ts";
 import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
+import type { OpenSession, SessionAnswer } from "../../../src/netfilter/command/session.ts";
 import { createFilterTable } from "../../../src/netfilter/iptables/tables.ts";
 
 const whole = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n";
@@ -166,4 +167,104 @@ describe("what iptables refuses is told in its own words:", () => {
 
   test("a very long message is cut", () =>
     assert.rejects(actions.apply({ exitCode: 1, stderr: "x".repeat(100_000) }), (error: Error) => error.message.length < 600));
+});
+
+describe("a session is asked instead of starting a program:", () => {
+  const listing = "-P INPUT ACCEPT\n-P FORWARD DROP\n-N CLD-INPUT\n-N OTHER\n-A INPUT -j ACCEPT\n-A CLD-INPUT -j RETURN\n";
+  const saved =
+    "*filter\n:INPUT ACCEPT [7:420]\n:FORWARD DROP [0:0]\n:CLD-INPUT - [0:0]\n:OTHER - [0:0]\n-A INPUT -j ACCEPT\n-A CLD-INPUT -j RETURN\nCOMMIT\n";
+
+  /** A table whose sessions give these answers in turn, the last one again and again, and whose programs say `alone`. */
+  function asking(
+    answers: readonly SessionAnswer[],
+    alone: Partial<CommandResult> = { stdout: saved },
+    { backend = "legacy", lockHeld = () => false }: { backend?: "legacy" | "nft"; lockHeld?: () => boolean } = {},
+  ) {
+    const asked: string[] = [];
+    const { run, calls } = answering(alone);
+    const open: OpenSession = (file, args) => ({
+      ask: async (text) => {
+        asked.push(`${[file, ...args].join(" ")}: ${text.trim().split("\n").join(" | ")}`);
+        return answers[asked.length - 1] ?? answers.at(-1) ?? { answered: true, output: "", errors: "" };
+      },
+    });
+    return { table: createFilterTable(4, backend, run, { open, lockHeld }), asked, calls };
+  }
+  const answered = (output: string, errors = ""): SessionAnswer => ({ answered: true, output, errors });
+  const ended = (end: Partial<CommandResult>): SessionAnswer => ({
+    answered: false,
+    end: { exitCode: null, stdout: "", stderr: "", ...end },
+  });
+
+  test("one for what is read and written, and one for tests", async () => {
+    const { table, asked, calls } = asking([answered(listing), answered("")]);
+    await table.read();
+    await table.test(lines);
+    await table.apply(lines);
+    assert.deepEqual(asked, [
+      "iptables-legacy-restore --noflush -w 60 -v: *filter | -S | COMMIT | # cld done",
+      "iptables-legacy-restore --noflush -w 60 -v --test: *filter | -A INPUT -j CLD-INPUT | COMMIT | # cld done",
+      "iptables-legacy-restore --noflush -w 60 -v: *filter | -A INPUT -j CLD-INPUT | COMMIT | # cld done",
+    ]);
+    assert.deepEqual(calls, []);
+  });
+
+  test("the table that it lists is the one that would be saved", async () => {
+    const listed = await asking([answered(listing)]).table.read();
+    assert.deepEqual(listed, await asking([ended({ exitCode: 1 })]).table.read());
+    assert.deepEqual([...listed.own], [["CLD-INPUT", ["-j RETURN"]]]);
+  });
+
+  test("what it lists and nobody knows is no table", () =>
+    assertDelayed(asking([answered("xyzzy: 17\n")]).table.read(), /can't be read at: xyzzy: 17/));
+
+  test("one that complains while it lists is not believed, and the table is saved", async () => {
+    const { table, calls } = asking([answered("", "out of memory\n")]);
+    assert.deepEqual((await table.read()).input, ["-j ACCEPT"]);
+    assert.deepEqual(calls, [["iptables-legacy-save", ["-t", "filter"]]]);
+  });
+
+  test("one that complains while it writes has failed", () =>
+    assertDelayed(asking([answered("", "out of memory\n")]).table.apply(lines), /goes on and says: out of memory$/));
+
+  test("what it refuses is asked once more, alone, so that the message counts the lines of this text only", async () => {
+    const alone = { exitCode: 1, stderr: "iptables-restore: line 2 failed\n" };
+    const { table, calls } = asking([ended({ exitCode: 1, stderr: "iptables-restore: line 713 failed\n" })], alone);
+    await assertRefused(table.apply(lines), /refuses: iptables-restore: line 2 failed$/);
+    assert.deepEqual(calls.length, 1);
+  });
+
+  test("where stdbuf or the program is missing, each request starts a program", async () => {
+    for (const end of [{ failure: "not-found" }, { exitCode: 127, stderr: "stdbuf: failed to run command" }]) {
+      const { table, calls } = asking([ended(end)]);
+      await table.read();
+      assert.equal(calls.length, 1);
+    }
+  });
+
+  test("one that hangs, or that somebody kills, may have done its work or not: nothing is repeated", async () => {
+    for (const [end, message] of [
+      [{ failure: "hung" }, /hangs and was ended/],
+      [{}, /ended by a signal/],
+    ] as const) {
+      const { table, calls } = asking([ended(end)]);
+      await assertDelayed(table.apply(lines), message);
+      await assertDelayed(table.read(), message);
+      assert.deepEqual(calls, []);
+    }
+  });
+
+  test("none that would wait for the lock, which nft does not have", async () => {
+    const alone = { exitCode: 4, stderr: "Another app is currently holding the xtables lock.\n" };
+    const held = { lockHeld: () => true };
+    const legacy = asking([answered(listing)], alone, held);
+    await assertDelayed(legacy.table.apply(lines), /could not get the lock/);
+    await assertDelayed(legacy.table.test(lines), /could not get the lock/);
+    const reading = asking([answered(listing)], { stdout: saved }, held);
+    assert.deepEqual((await reading.table.read()).input, ["-j ACCEPT"]);
+    assert.deepEqual([...legacy.asked, ...reading.asked], []);
+    const nft = asking([answered(listing)], {}, { ...held, backend: "nft" });
+    await nft.table.read();
+    assert.deepEqual([nft.asked.length, nft.calls.length], [1, 0]);
+  });
 });

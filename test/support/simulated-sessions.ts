@@ -1,0 +1,34 @@
+import type { RunCommand } from "../../src/netfilter/command/run.ts";
+import type { OpenSession, SessionAnswer } from "../../src/netfilter/command/session.ts";
+import type { Invocation } from "./simulated-iptables.ts";
+
+/**
+ * Sessions with the programs of a simulated kernel.
+ * @param run runs the program for one request alone
+ * @param onAsk gets each request as it is sent
+ */
+export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocation) => void = () => undefined): OpenSession {
+  return (file, args) => ({
+    ask: async (input): Promise<SessionAnswer> => {
+      onAsk({ file, args, input });
+      const lists = /^-S$/m.test(input);
+      const end = await (lists
+        ? run(file.replace(/restore$/, "save"), ["-t", "filter"])
+        : run(
+            file,
+            args.filter((word) => word !== "-v").map((word) => (word === "60" ? "1" : word)),
+            input.replace(file === "ipset" ? /^COMMIT\nlist -name .*\n/m : /^# cld .*\n/m, ""),
+          ));
+      if (end.exitCode !== 0) return { answered: false, end };
+      return { answered: true, output: lists ? listing(end.stdout) : end.stdout, errors: end.stderr };
+    },
+  });
+}
+
+/** What `iptables -S` prints where `iptables-save` prints `text`. */
+function listing(text: string): string {
+  return text
+    .replace(/^(#.*|\*filter|COMMIT)\n/gm, "")
+    .replace(/^:(\S+) - .*$/gm, "-N $1")
+    .replace(/^:(\S+) (\S+) .*$/gm, "-P $1 $2");
+}
