@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { type CommandResult, killCommands, runCommand } from "./command-runner.ts";
 import { eventually } from "./eventually.ts";
 import { removeAtExit } from "./leftovers.ts";
 
@@ -8,15 +9,11 @@ export type Side = "host" | "client";
 /** The host's addresses on the wire to the client. */
 export const hostAddresses = { 4: "192.0.2.1", 6: "2001:db8::1" } as const;
 const clientAddresses = { 4: "192.0.2.2", 6: "2001:db8::2" } as const;
+const addresses = { host: hostAddresses, client: clientAddresses } as const;
+const sides = ["host", "client"] as const;
 
 /** Networks of which the client may use every address as a source. */
 export const sourceNetworks = ["10.9.0.0/16", "2001:db8:9::/48"] as const;
-
-export interface CommandResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** Two network namespaces joined by a veth pair, with IPv4 and IPv6, and what runs in them. */
 export interface Network {
@@ -44,9 +41,17 @@ const namespaceSettings = [
   "net/ipv6/conf/all/accept_dad=0",
   "net/ipv6/conf/default/accept_dad=0",
   "net/ipv6/conf/default/dad_transmits=0",
+  "net/ipv6/conf/link0/accept_dad=0",
+  "net/ipv6/conf/link0/dad_transmits=0",
   "net/ipv6/icmp/ratelimit=0",
   "net/ipv6/ip_nonlocal_bind=1",
 ];
+
+/** How a side reaches a network of which the client may use every address. */
+const routes: Readonly<Record<Side, (network: string) => string>> = {
+  host: (network) => `route add ${network} via ${clientAddresses[network.includes(":") ? 6 : 4]}`,
+  client: (network) => `route add local ${network} dev lo`,
+};
 
 let created = 0;
 
@@ -57,7 +62,7 @@ export async function createNetwork(): Promise<Network> {
   const network = networkOf({ host: `${prefix}-host`, client: `${prefix}-client` });
   try {
     await build(network);
-    await Promise.all(([4, 6] as const).map((family) => untilReachable(network, family)));
+    await untilReachable(network);
     return network;
   } catch (error) {
     await network.dispose();
@@ -81,14 +86,25 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
     child.once("close", () => children.delete(child));
     return child;
   };
-  const tryExec: Network["tryExec"] = (side, command, args = [], input = "") =>
-    outcomeOf(start(side, command, args, { env: { ...process.env, LC_ALL: "C" }, timeout: 30_000 }), input);
+  const commands = new Set<Promise<CommandResult>>();
+  const tryExec: Network["tryExec"] = (side, program, args = [], input = "") => {
+    const result = runCommand({ namespace: names[side], program, args, input });
+    commands.add(result);
+    const forget = () => commands.delete(result);
+    result.then(forget, forget);
+    return result;
+  };
   const dispose = async (): Promise<void> => {
     if (!takeBack()) return;
-    await Promise.all(
-      [...children].map((child) => new Promise((resolve) => child.once("close", resolve) && child.kill("SIGKILL"))),
+    for (const name of Object.values(names)) killCommands(name);
+    await Promise.all([
+      ...[...children].map((child) => new Promise((resolve) => child.once("close", resolve) && child.kill("SIGKILL"))),
+      Promise.allSettled(commands),
+    ]);
+    await batch(
+      "",
+      Object.values(names).map((name) => `netns delete ${name}`),
     );
-    for (const name of Object.values(names)) await runIp(["netns", "delete", name]);
   };
   return {
     names,
@@ -100,13 +116,13 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
       throw new Error(`${command} ${args.join(" ")} in ${side} exited with ${result.code}: ${result.stderr}${result.stdout}`);
     },
     async addSources(networks) {
-      await runIp(
-        ["-n", names.host, "-batch", "-"],
-        networks.map((to) => `route add ${to} via ${gatewayTo(to)}`),
-      );
-      await runIp(
-        ["-n", names.client, "-batch", "-"],
-        networks.map((to) => `route add local ${to} dev lo`),
+      await Promise.all(
+        sides.map((side) =>
+          batch(
+            names[side],
+            networks.map((to) => routes[side](to)),
+          ),
+        ),
       );
     },
     dispose,
@@ -116,63 +132,41 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
 
 async function build(network: Network): Promise<void> {
   const { host, client } = network.names;
-  const sides = ["host", "client"] as const;
-  for (const side of sides) await runIp(["netns", "add", network.names[side]]);
-  const writeSettings = namespaceSettings.map((setting) => setting.replace(/^(.*)=(.*)$/, "echo $2 > /proc/sys/$1")).join("\n");
-  await Promise.all(sides.map((side) => network.exec(side, "sh", ["-e"], writeSettings)));
-  await runIp(["-n", host, "link", "add", "link0", "type", "veth", "peer", "name", "link0", "netns", client]);
-  for (const [side, addresses] of [
-    ["host", hostAddresses],
-    ["client", clientAddresses],
-  ] as const) {
-    await runIp(
-      ["-n", network.names[side], "-batch", "-"],
-      [
-        `address add ${addresses[4]}/24 dev link0`,
-        `address add ${addresses[6]}/64 dev link0 nodad`,
+  await batch("", [
+    `netns add ${host}`,
+    `netns add ${client}`,
+    `link add link0 netns ${host} type veth peer name link0 netns ${client}`,
+  ]);
+  const writes = namespaceSettings.map((setting) => setting.replace(/^(.*)=(.*)$/, "echo $2 > /proc/sys/$1"));
+  await Promise.all(
+    sides.map((side) => {
+      const lines = [
+        `address add ${addresses[side][4]}/24 dev link0`,
+        `address add ${addresses[side][6]}/64 dev link0 nodad`,
         "link set lo up",
         "link set link0 up",
-      ],
-    );
-  }
-  await network.addSources(sourceNetworks);
+        ...sourceNetworks.map((to) => routes[side](to)),
+      ];
+      return network.exec(side, "sh", ["-e"], [...writes, "exec ip -batch - <<end", ...lines, "end"].join("\n"));
+    }),
+  );
 }
 
 /** A link that is up does not mean that IPv6 works yet: asks for a connection until the other side answers with a reset. */
-async function untilReachable(network: Network, family: 4 | 6): Promise<void> {
+async function untilReachable(network: Network): Promise<void> {
+  const ask = Object.values(hostAddresses).map((address) => `: < /dev/tcp/${address}/9`);
   await eventually(
-    `the client reaches the host over IPv${family}`,
+    "the client reaches the host over IPv4 and IPv6",
     async () => {
-      const { stderr } = await network.tryExec("client", "timeout", [
-        "1",
-        "bash",
-        "-c",
-        `: < /dev/tcp/${hostAddresses[family]}/9`,
-      ]);
-      return stderr.includes("Connection refused");
+      const { stderr } = await network.tryExec("client", "timeout", ["1", "bash", "-c", ask.join("; ")]);
+      return stderr.match(/\/9: Connection refused/g)?.length === ask.length;
     },
     { within: 20_000 },
   );
 }
 
-function gatewayTo(address: string): string {
-  return clientAddresses[address.includes(":") ? 6 : 4];
-}
-
-async function runIp(args: readonly string[], lines: readonly string[] = []): Promise<void> {
-  const result = await outcomeOf(spawn("ip", args), lines.join("\n"));
-  if (result.code !== 0) throw new Error(`ip ${args.join(" ")} exited with ${result.code}: ${result.stderr}`);
-}
-
-function outcomeOf(child: ChildProcess, input: string): Promise<CommandResult> {
-  let stdout = "";
-  let stderr = "";
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  // A command that does not read its input ends first: EPIPE is no failure of the command.
-  child.stdin?.on("error", () => {}).end(input);
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
-  });
+/** Several commands of `ip` in one process; `namespace` empty: outside of all networks. */
+async function batch(namespace: string, lines: readonly string[]): Promise<void> {
+  const { code, stderr } = await runCommand({ namespace, program: "ip", args: ["-batch", "-"], input: lines.join("\n") });
+  if (code !== 0) throw new Error(`ip exited with ${code} at one of ${lines.join("; ")}: ${stderr}`);
 }

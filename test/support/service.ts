@@ -1,9 +1,10 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
+import type { CommandResult } from "./command-runner.ts";
 import { createDirectory, linkPrograms } from "./directories.ts";
 import { eventually } from "./eventually.ts";
 import type { Backend } from "./kernel.ts";
-import type { CommandResult, Network } from "./namespaces.ts";
+import type { Network } from "./namespaces.ts";
 import { withStartSlot } from "./start-slots.ts";
 
 /** The repository's root. */
