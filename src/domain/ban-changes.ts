@@ -109,9 +109,10 @@ export function createBanChanges({ guard, clock, terms: banTermsNow, sources }: 
           const present = stored !== undefined && isLive(stored, now) ? stored : undefined;
           const operatorBan = operatorBanFrom({ address, actor: terms.caller.actor, request }, present, now);
           if (operatorBan === present) return { before: ban, operatorBan, created: false, changed: false };
-          const bansBefore = change.operatorBans();
+          const crowded = present === undefined && change.operatorBanCount() >= banTerms.room.capacity;
+          const bansBefore = crowded ? change.operatorBans() : [];
           change.putOperatorBan(operatorBan);
-          if (present === undefined) assertRoom(bansBefore, change.operatorBans(), banTerms.room, now);
+          if (crowded) assertRoom(bansBefore, change.operatorBans(), banTerms.room, now);
           return { before: ban, operatorBan, created: ban === undefined, changed: true };
         },
         note({ before: ban, operatorBan, changed }) {

@@ -116,7 +116,7 @@ export function createBanService(options: BanServiceOptions): BanService {
     const attempt = { action: "ban.put", resource: banResource(formatNetwork(asked.network)) } as const;
     const { now, banned, result } = await carryOut(attempt, asked.terms, () => changes.put(asked, false));
     const { operatorBan, created, changed } = result;
-    const enforced = await enforcer.settle("bans", since);
+    const enforced = await enforcer.settle("bans", since, [operatorBan.address]);
     const [severed, after] = await Promise.all([sever(banned, enforced), enforced ? sources(now) : lastKnown(now)]);
     const resource = banOf(operatorBan, after);
     return { resource, created, changed, enforced, severed };
@@ -185,7 +185,9 @@ export function createBanService(options: BanServiceOptions): BanService {
       const asked = removal(text, conditions, terms, grace);
       const attempt = { action: "ban.delete", resource: banResource(formatNetwork(asked.network)) } as const;
       await carryOut(attempt, terms, () => changes.remove(asked));
-      return { enforced: await enforcer.settle("bans", since) };
+      // A grace is an entry of another set.
+      const touched = grace.graceSeconds === undefined ? [formatNetwork(asked.network)] : undefined;
+      return { enforced: await enforcer.settle("bans", since, touched) };
     },
     async batch(batch, terms) {
       const since = clock.monotonic();

@@ -3,6 +3,8 @@ export interface Entries<Entry> {
   get(key: string): Entry | undefined;
   /** The same array until something changes. */
   values(): readonly Entry[];
+  /** How many there are; cheap. */
+  size(): number;
 }
 
 /** Entries that can be changed. */
@@ -34,6 +36,7 @@ export function createLayer<Entry>(entries: readonly Entry[], { keyOf, compare }
       values ??= sorted([...byKey.values()], compare);
       return values;
     },
+    size: () => byKey.size,
     set(key, entry) {
       values = undefined;
       if (entry === undefined) byKey.delete(key);
@@ -46,6 +49,11 @@ export function createLayer<Entry>(entries: readonly Entry[], { keyOf, compare }
 export function createUpperLayer<Entry>(below: Entries<Entry>, { keyOf, compare }: Arrangement<Entry>): UpperLayer<Entry> {
   const changes = new Map<string, Entry | undefined>();
   let values: readonly Entry[] | undefined;
+  let growth = 0;
+
+  function get(key: string): Entry | undefined {
+    return changes.has(key) ? changes.get(key) : below.get(key);
+  }
 
   /** In the order in which the layer below would have them after `keep`. */
   function merged(): readonly Entry[] {
@@ -64,13 +72,15 @@ export function createUpperLayer<Entry>(below: Entries<Entry>, { keyOf, compare 
   }
 
   return {
-    get: (key) => (changes.has(key) ? changes.get(key) : below.get(key)),
+    get,
     values() {
       values ??= merged();
       return values;
     },
+    size: () => below.size() + growth,
     set(key, entry) {
       values = undefined;
+      growth += Number(entry !== undefined) - Number(get(key) !== undefined);
       changes.set(key, entry);
     },
     keepIn(lower) {

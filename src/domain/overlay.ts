@@ -15,8 +15,8 @@ export function createOverlay(state: DesiredState): StateChange {
     entries: Pick<Entries<Entry>, "values"> & Partial<Entries<Entry>>,
     arrangement: Arrangement<NoInfer<Entry>>,
   ): UpperLayer<Entry> {
-    const { values, get = findIn(values, arrangement) } = entries;
-    return createUpperLayer({ values, get }, arrangement);
+    const { values, get = findIn(values, arrangement), size = () => values().length } = entries;
+    return createUpperLayer({ values, get, size }, arrangement);
   }
 
   function put<Entry>(entries: UpperLayer<Entry>, keyOf: Arrangement<Entry>["keyOf"]): (entry: Entry) => void {
@@ -34,7 +34,7 @@ export function createOverlay(state: DesiredState): StateChange {
   }
 
   const policies = layer({ values: state.policies, get: state.policy }, byName);
-  const operatorBans = layer({ values: state.operatorBans, get: state.operatorBan }, byAddress);
+  const operatorBans = layer({ values: state.operatorBans, get: state.operatorBan, size: state.operatorBanCount }, byAddress);
   const kernelBans = layer({ values: state.kernelBans }, byHome);
   const lifts = layer({ values: state.lifts }, byItself);
   const graces = layer({ values: state.graces, get: state.grace }, byAddress);
@@ -46,6 +46,7 @@ export function createOverlay(state: DesiredState): StateChange {
     policies: policies.values,
     operatorBan: operatorBans.get,
     operatorBans: operatorBans.values,
+    operatorBanCount: operatorBans.size,
     kernelBans: kernelBans.values,
     lifts: lifts.values,
     grace: graces.get,

@@ -24,6 +24,8 @@ export interface DesiredState {
   operatorBan(address: string): OperatorBan | undefined;
   /** All of them, expired ones included until they are removed. */
   operatorBans(): readonly OperatorBan[];
+  /** How many those are; cheap. */
+  operatorBanCount(): number;
   /** Bans that the kernel made by itself, as they were last seen; so that they can be put back. */
   kernelBans(): readonly KernelBan[];
   /** Addresses whose kernel-made bans were lifted over the API, until a pass has done so. */
@@ -87,7 +89,13 @@ export interface Store extends DesiredState {
 /** What one pass is to bring about. */
 export interface Desired {
   readonly policies: readonly Policy[];
+  /** All that run. */
   readonly operatorBans: readonly OperatorBan[];
+  /**
+   * Those addresses among them which were asked for since the last pass, each with its ban if it is to have one. A pass over bans alone
+   * looks at no others then; without it, at all.
+   */
+  readonly touched?: ReadonlyMap<string, OperatorBan | undefined>;
   /** Addresses whose kernel-made bans are to be lifted by this pass. */
   readonly lifts: readonly string[];
   readonly graces: readonly Grace[];
@@ -215,9 +223,10 @@ export interface Enforcer {
   /**
    * Waits for a pass that covers the store's present revision, until 1.8 s after `since` (of the monotonic clock, by default now);
    * false when it is not in the kernel by then.
+   * @param touched for scope `bans`: the addresses that the change was about; without them, the pass looks at all bans
    * @throws {DomainError} `kernel-refused` for scope `rules`, when the kernel says no to the rules as they are stored now
    */
-  settle(scope: "rules" | "bans", since?: number): Promise<boolean>;
+  settle(scope: "rules" | "bans", since?: number, touched?: readonly string[]): Promise<boolean>;
   /** What the last pass says about this policy. */
   enforcementOf(policy: Policy): Enforcement;
   /** True while the last look at the rules found them in step. */

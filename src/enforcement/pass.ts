@@ -1,4 +1,4 @@
-import type { KernelBan } from "../domain/ban.ts";
+import type { KernelBan, OperatorBan } from "../domain/ban.ts";
 import { DomainError } from "../domain/errors.ts";
 import type { Clock, Desired, Firewall, PassReport, StateChange, Store } from "../domain/ports.ts";
 import { createSieve } from "./sieve.ts";
@@ -25,9 +25,10 @@ export interface PassOutcome {
 export interface Pass {
   /**
    * Rejects when the kernel is not in step afterwards.
+   * @param touched the addresses that a pass over bans has to look at; null: all
    * @param sifts where the kernel refuses the rules, it gets those of the policies that it takes; otherwise that is an error
    */
-  run(scope: PassScope, sifts: boolean): Promise<PassOutcome>;
+  run(scope: PassScope, touched: ReadonlySet<string> | null, sifts: boolean): Promise<PassOutcome>;
   /**
    * Writes down what the pass saw, and what has ended.
    * @param lifted addresses whose lift is done
@@ -41,10 +42,37 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
   const sieve = createSieve(firewall);
   /** Ends up to here were tried to be written down, in vain. */
   let triedUntil = Number.NEGATIVE_INFINITY;
-  let ends = nextEndOf(store, triedUntil);
+  /** No ban or grace ends before that; what was lifted meanwhile may have made it later. */
+  let nextEnd = nextEndOf(store, triedUntil);
+
+  const desiredAt = (now: number, touched: ReadonlySet<string> | null): Desired => {
+    const graces = store.graces().filter((grace) => !isOver(grace.until, now));
+    const rest = { policies: store.policies(), lifts: store.lifts(), graces };
+    const running = () => store.operatorBans().filter((ban) => !isOver(ban.expiresAt, now));
+    if (touched === null) return { ...rest, operatorBans: running() };
+    const runningOf = (address: string): OperatorBan | undefined => {
+      const ban = store.operatorBan(address);
+      return isOver(ban?.expiresAt, now) ? undefined : ban;
+    };
+    return {
+      ...rest,
+      // Tens of thousands, which most of these passes need not look at.
+      get operatorBans() {
+        return running();
+      },
+      touched: new Map([...touched].map((address) => [address, runningOf(address)])),
+    };
+  };
+
+  const noteEnds = ({ touched }: Desired): void => {
+    if (touched === undefined) nextEnd = nextEndOf(store, triedUntil);
+    else for (const ban of touched.values()) nextEnd = Math.min(nextEnd, ban?.expiresAt ?? nextEnd);
+  };
+
   const removeEnded = async (now: number): Promise<void> => {
-    if (nextEndOf(store, Number.NEGATIVE_INFINITY).next > now) return;
+    if (nextEnd > now && triedUntil === Number.NEGATIVE_INFINITY) return;
     triedUntil = now;
+    nextEnd = nextEndOf(store, triedUntil);
     const bans = store.operatorBans().filter((ban) => isOver(ban.expiresAt, now));
     const graces = store.graces().filter((grace) => isOver(grace.until, now));
     await store.transact((change) => {
@@ -52,17 +80,13 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
       for (const { address } of graces) if (isOver(change.grace(address)?.until, now)) change.deleteGrace(address);
     });
     triedUntil = Number.NEGATIVE_INFINITY;
+    nextEnd = nextEndOf(store, triedUntil);
   };
 
   return {
-    run: async (scope, sifts) => {
-      const now = clock.now();
-      const desired: Desired = {
-        policies: store.policies(),
-        operatorBans: store.operatorBans().filter((ban) => !isOver(ban.expiresAt, now)),
-        lifts: store.lifts(),
-        graces: store.graces().filter((grace) => !isOver(grace.until, now)),
-      };
+    run: async (scope, touched, sifts) => {
+      const desired = desiredAt(clock.now(), touched);
+      noteEnds(desired);
       if (scope !== "rules")
         return { report: await firewall.convergeBans(desired, scope === "fresh-bans"), desired, refused: nothing };
       try {
@@ -86,21 +110,17 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
         for (const address of lifts) change.deleteLift(address);
       });
     },
-    untilNextEnd: () => {
-      const known = ends.bans === store.operatorBans() && ends.graces === store.graces() && ends.after === triedUntil;
-      if (!known) ends = nextEndOf(store, triedUntil);
-      return ends.next - clock.now();
-    },
+    untilNextEnd: () => nextEnd - clock.now(),
   };
 }
 
-/** The next end of a ban or grace that is later than `after`, with what it was found in. */
-function nextEndOf(store: Store, after: number) {
-  const [bans, graces] = [store.operatorBans(), store.graces()];
+/** The next end of a ban or grace that is later than `after`. */
+function nextEndOf(store: Store, after: number): number {
   let next = Number.POSITIVE_INFINITY;
-  for (const { expiresAt } of bans) if (expiresAt !== null && expiresAt < next && expiresAt > after) next = expiresAt;
-  for (const { until } of graces) if (until < next && until > after) next = until;
-  return { bans, graces, after, next };
+  for (const { expiresAt } of store.operatorBans())
+    if (expiresAt !== null && expiresAt < next && expiresAt > after) next = expiresAt;
+  for (const { until } of store.graces()) if (until < next && until > after) next = until;
+  return next;
 }
 
 function isOver(end: number | null | undefined, now: number): boolean {

@@ -1,7 +1,7 @@
 import { DomainError } from "../domain/errors.ts";
 import type { Clock, Desired, Enforcer, Firewall, Glance, PassReport, Store } from "../domain/ports.ts";
 import { createPass, type PassScope } from "./pass.ts";
-import { emptyRequest, mergeInto, type PassRequest, type Waiter, widen } from "./pass-request.ts";
+import { emptyRequest, mergeInto, type PassRequest, touch, type Waiter, widen } from "./pass-request.ts";
 import { createPolicyStatus } from "./policy-status.ts";
 import { createRepairLog, type Repair } from "./repair-log.ts";
 
@@ -83,8 +83,10 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     begun = now;
     if (unfinished() !== null || now >= nextLook) widen(request, "rules");
     if (now >= nextRefinement) widen(request, "fresh-bans");
+    // What has ended, or was made by packets, is nobody's request.
+    if (request.scope !== "bans" || pass.untilNextEnd() <= 0 || nextEnd <= clock.now()) touch(request, undefined);
     try {
-      const outcome = await pass.run(request.scope, !request.waiters.values().some((waiter) => waiter.rules));
+      const outcome = await pass.run(request.scope, request.touched, !request.waiters.values().some((waiter) => waiter.rules));
       const { report, desired } = outcome;
       succeed(request, report);
       noteRefused(outcome.refused);
@@ -190,8 +192,9 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     }
   };
 
-  const request = (scope: PassScope): void => {
+  const request = (scope: PassScope, touched?: readonly string[]): void => {
     widen(next, scope);
+    touch(next, touched);
     next.due = true;
     if (running === null) soon();
   };
@@ -244,7 +247,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
     lastPassAt: () => lastPassAt,
     movedAt: () => movedAt,
     enforcementOf: (policy) => status.of(policy, overdue() ?? refused.get(policy.name) ?? null),
-    settle: (scope, since = clock.monotonic()) =>
+    settle: (scope, since, touched) =>
       new Promise((resolve, reject) => {
         const waiter: Waiter = {
           rules: scope === "rules",
@@ -255,11 +258,11 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
             else resolve(outcome);
           },
         };
-        const left = since + times.settle - clock.monotonic();
+        const left = (since ?? clock.monotonic()) + times.settle - clock.monotonic();
         const cancel = clock.after(Math.max(times.leastSettle, left), () => waiter.settled(false));
         next.asked = true;
         next.waiters.add(waiter);
-        request(scope);
+        request(scope, touched);
       }),
   };
 }

@@ -245,13 +245,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const { reading, state, running, removals } = await keeper.settle(desired, fresh);
       const { now } = reading;
       if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
-      const plans = planTimedEntries(desired, {
-        lists,
-        sets: reading.sets,
-        now,
-        readAt: reading.before,
-        writtenEnds: endsMemory.ends,
-      });
+      const entries = { lists, sets: reading.sets, now, readAt: reading.before, writtenEnds: endsMemory.ends };
+      const plans = planTimedEntries(desired, entries, fresh ? undefined : desired.touched);
       const ipset = plans.flatMap((plan) => plan.ipset);
       if (ipset.length > 0) {
         await sets.restore(ipset);

@@ -54,7 +54,7 @@ export function readFill(lists: RecentLists, sets: ReadonlyMap<string, SavedSet>
     ...[...(sets?.values() ?? [])].map((set) => ({
       name: set.name,
       kind: "ipset" as const,
-      entries: set.entries.length,
+      entries: set.entries.size,
       capacity: set.capacity,
     })),
   ];

@@ -3,7 +3,7 @@ import { activityName, canaryName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
 import type { IpSets } from "./ipset/sets.ts";
-import { afterLines } from "./ipset/written-sets.ts";
+import { noteLines } from "./ipset/written-sets.ts";
 import { createJiffiesClock } from "./recent/jiffies-clock.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createWallTime } from "./recent/wall-time.ts";
@@ -63,9 +63,9 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     if (last === undefined || last.activity !== activityMark() || clock.monotonic() - last.before > largeReadingLife)
       return false;
     const known = last.sets;
-    if ([...known.values()].reduce((sum, { entries }) => sum + entries.length, 0) < largeSets) return false;
+    if ([...known.values()].reduce((sum, { entries }) => sum + entries.size, 0) < largeSets) return false;
     const sizes = await sets.sizes();
-    return sizes.size === known.size && [...known].every(([name, { entries }]) => sizes.get(name) === entries.length);
+    return sizes.size === known.size && [...known].every(([name, { entries }]) => sizes.get(name) === entries.size);
   };
 
   const readSets = async (fresh: boolean): Promise<typeof last> => {
@@ -109,8 +109,8 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     },
     wrote: (lines) => {
       generation += 1;
-      const sets = last && afterLines(last.sets, lines, Math.floor((clock.monotonic() - last.before) / 1000));
-      last = last && sets ? { ...last, sets } : undefined;
+      const age = last === undefined ? 0 : Math.floor((clock.monotonic() - last.before) / 1000);
+      if (last !== undefined && !noteLines(last.sets, lines, age)) last = undefined;
     },
     changed: () => {
       generation += 1;

@@ -2,7 +2,6 @@ import type { KernelView } from "../domain/ports.ts";
 import type { BanKeeper } from "./bans/ban-keeper.ts";
 import { standingCauses } from "./bans/ban-ledger.ts";
 import { operatorName } from "./bans/names.ts";
-import { entriesByAddress } from "./ipset/saved-sets.ts";
 import { memoryOf } from "./iptables/ruleset.ts";
 import { createOffenderReader } from "./offenders.ts";
 import { families } from "./planning.ts";
@@ -23,7 +22,7 @@ export function createKernelView({ lists, keeper }: KernelViewOptions): (assertW
     const held = families.map((family) => {
       const name = operatorName(family);
       const set = reading.sets?.get(name);
-      return { list: new Set(lists.read(name)?.map((entry) => entry.address)), set: set && entriesByAddress(set) };
+      return { list: new Set(lists.read(name)?.map((entry) => entry.address)), set: set?.entries };
     });
     // What is protected is let in before anybody looks at the bans.
     const operatorBans = {

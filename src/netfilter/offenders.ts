@@ -37,7 +37,7 @@ export function createOffenderReader(): OffenderReader {
   ): ReadonlyMap<string, Estimate> => {
     const known = estimates.get(set.name);
     const present = new Map<string, Estimate>();
-    for (const { address, secondsLeft } of set.entries) {
+    for (const { address, secondsLeft } of set.entries.values()) {
       const source = withPrefix(address, prefix);
       const ago = (memory - (secondsLeft ?? 0)) * 1000;
       const [earliest, latest] = [before - ago, Math.min(now, after - ago + 1000)];

@@ -145,24 +145,32 @@ export function planPass(desired: Desired, actual: Actual, lingering: readonly B
   };
 }
 
-/** Operators' bans and graces, in both families. */
+/**
+ * Operators' bans and graces, in both families.
+ * @param touched looks at these addresses alone
+ */
 export function planTimedEntries(
   desired: Desired,
   { lists, sets, now, readAt, writtenEnds }: Pick<Actual, "lists" | "sets" | "now" | "readAt" | "writtenEnds">,
+  touched?: Desired["touched"],
 ): readonly EntryPlan[] {
+  const wanted = touched === undefined ? desired.operatorBans : [...touched.values()].filter((ban) => ban !== undefined);
+  const only = touched === undefined ? undefined : new Set(touched.keys());
   const graces = desired.graces.map(({ address, until }) => ({ address, expiresAt: until }));
   return families.flatMap((family) => {
     const setOf = (name: string) => (sets === null ? null : sets.get(name));
     const operators = planEntries(
       operatorName(family),
       family,
-      desired.operatorBans,
+      wanted,
       lists,
       setOf(operatorName(family)),
       now,
       readAt,
       writtenEnds,
+      only,
     );
+    if (only !== undefined) return [operators];
     if (sets !== null) {
       const noList = { ...lists, read: () => [], capacity: () => 0 };
       return [

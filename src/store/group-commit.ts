@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Transactional } from "./transactional.ts";
 
 /** What is committed, on the side of memory: a transaction for the commit, in it one for each work. */
@@ -25,6 +25,10 @@ interface Job<Change> {
 
 /** Lets the works that wait at the same time share one transaction, hence one fsync; each has its own savepoint. */
 export function createGroupCommit<Change>(database: DatabaseSync, state: CommitState<Change>): GroupCommit<Change> {
+  const [savepoint, release] = ["SAVEPOINT work", "RELEASE work"].map((sql) => database.prepare(sql)) as [
+    StatementSync,
+    StatementSync,
+  ];
   let waiting: Job<Change>[] = [];
 
   function flush(): void {
@@ -58,12 +62,12 @@ export function createGroupCommit<Change>(database: DatabaseSync, state: CommitS
   }
 
   function runInSavepoint(job: Job<Change>): (() => void) | undefined {
-    database.exec("SAVEPOINT work");
+    savepoint.run();
     state.begin();
     const { change, end } = state.open();
     try {
       const acknowledge = job.run(change);
-      database.exec("RELEASE work");
+      release.run();
       state.keep();
       return acknowledge;
     } catch (error) {

@@ -8,6 +8,8 @@ export interface Reads<Entry> {
   get(...key: Key): Entry | undefined;
   /** The same array until something changes. */
   values(): readonly Entry[];
+  /** Cheap. */
+  size(): number;
 }
 
 /** A table in the database with all its entries in memory. */
@@ -36,7 +38,7 @@ export function openTable<Entry>(database: DatabaseSync, table: Table<Entry>): O
   const top = (): Layer<Entry> => open.at(-1) ?? committed;
 
   function readsOf(layer: () => Layer<Entry>): Reads<Entry> {
-    return { get: (...key) => layer().get(textOfKey(key)), values: () => layer().values() };
+    return { get: (...key) => layer().get(textOfKey(key)), values: () => layer().values(), size: () => layer().size() };
   }
 
   return {

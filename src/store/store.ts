@@ -59,6 +59,7 @@ function createStore(database: DatabaseSync, file: string, limits: AuditLimits):
       policies: policies.values,
       operatorBan: operatorBans.get,
       operatorBans: operatorBans.values,
+      operatorBanCount: operatorBans.size,
       kernelBans: look(tables.kernelBans).values,
       lifts: look(tables.lifts).values,
       grace: graces.get,

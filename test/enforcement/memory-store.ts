@@ -65,6 +65,7 @@ export function createMemoryStore(): MemoryStore {
     policies: policies.all,
     operatorBan: bans.get,
     operatorBans: bans.all,
+    operatorBanCount: () => bans.all().length,
     kernelBans: kernelBans.all,
     lifts: lifts.all,
     grace: graces.get,

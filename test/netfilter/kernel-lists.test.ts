@@ -34,8 +34,10 @@ function createKernel() {
     setWallClock: (by: number) => {
       shift += by;
     },
-    entries: async (fresh = false) =>
-      (await kernelLists.read(fresh)).sets?.get("cld4-grace")?.entries.map((entry) => entry.address),
+    entries: async (fresh = false) => {
+      const entries = (await kernelLists.read(fresh)).sets?.get("cld4-grace")?.entries;
+      return entries && [...entries.keys()];
+    },
   };
 }
 

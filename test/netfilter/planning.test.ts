@@ -68,7 +68,7 @@ describe("a plan", () => {
   });
 
   test("destroys sets that nothing wants, except those that can't be", () => {
-    const set = (name: string): SavedSet => ({ name, shape: "hash:ip", capacity: 1, entries: [] });
+    const set = (name: string): SavedSet => ({ name, shape: "hash:ip", capacity: 1, entries: new Map() });
     const sets = new Map(["cld4-old", "cld6-stuck"].map((name) => [name, set(name)]));
     const plan = planPass(desire([]), bare({ sets, stuckSets: new Set(["cld6-stuck"]) }));
     assert.deepEqual(plan.obsoleteSets, ["cld4-old"]);
@@ -76,7 +76,7 @@ describe("a plan", () => {
 
   test("names sets of another shape", () => {
     const sets = new Map([
-      ["cld4-grace", { name: "cld4-grace", shape: "hash:ip family inet maxelem 1", capacity: 1, entries: [] }],
+      ["cld4-grace", { name: "cld4-grace", shape: "hash:ip family inet maxelem 1", capacity: 1, entries: new Map() }],
     ]);
     assert.deepEqual(planPass(desire([]), bare({ sets })).misshapenSets, ["cld4-grace"]);
   });

@@ -29,7 +29,8 @@ export function traceOffenders({ lists, sets, wallTimeOf, before }: Reading): Of
   const setNameOf = new Map(inSets.map(({ list, name }) => [keyOf(list), name]));
   const stamps = memo((name: string) => new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.lastSeen])));
   const left = memo(
-    (name: string) => new Map((sets?.get(name)?.entries ?? []).map((entry) => [entry.address, entry.secondsLeft ?? 0])),
+    (name: string) =>
+      new Map([...(sets?.get(name)?.entries.values() ?? [])].map((entry) => [entry.address, entry.secondsLeft ?? 0])),
   );
   return {
     lists: [...new Map([...inLists, ...inSets].map(({ list }) => [keyOf(list), list])).values()],

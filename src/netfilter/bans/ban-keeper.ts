@@ -95,14 +95,13 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
     const ended = new Set(state.bans.filter((ban) => lifted.has(ban.address) || !stands(ban, desired.policies)));
     const strays = state.strays.map(({ name, address }) => ({ home: name, address }));
     const held = memo((home: string) => new Set(lists.read(home)?.map((entry) => entry.address)));
-    const inSet = memo((home: string) => new Set(reading.sets?.get(home)?.entries.map((entry) => entry.address)));
     const entries = [...ended, ...tracesOf(desired.lifts, reading), ...strays].map(
       ({ home, address }) => [home, withoutPrefix(address)] as const,
     );
     return {
       ended,
       found: strays.map(({ home, address }) => `unknown entry ${address} in ${home}`),
-      ipset: entries.flatMap(([home, entry]) => (inSet(home).has(entry) ? [`del ${home} ${entry}`] : [])),
+      ipset: entries.flatMap(([home, entry]) => (reading.sets?.get(home)?.entries.has(entry) ? [`del ${home} ${entry}`] : [])),
       recent: entries.flatMap(([list, entry]) => (held(list).has(entry) ? [{ list, write: `-${entry}` }] : [])),
     };
   };

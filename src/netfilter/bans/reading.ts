@@ -72,7 +72,7 @@ function entriesOfSets(reading: Reading, policies: readonly Policy[]): readonly 
   return [...(sets?.values() ?? [])].flatMap(({ name, entries }) => {
     const home = parseBanHomeName("ipset", name, policies);
     if (!home) return [];
-    return entries.flatMap(({ address, secondsLeft }): HomeEntry[] => {
+    return [...entries.values()].flatMap(({ address, secondsLeft }): HomeEntry[] => {
       const left = secondsLeft ?? 0;
       // The kernel rounds down, but never to zero, which would mean "no end".
       const end = { earliest: before + (left === 1 ? 0 : left * 1000), latest: after + (left + 1) * 1000 };

@@ -1,5 +1,5 @@
 import type { Family } from "../../domain/network.ts";
-import { entriesByAddress, type SavedSet, type SetEntry } from "../ipset/saved-sets.ts";
+import type { SavedSet, SetEntry } from "../ipset/saved-sets.ts";
 import type { RecentLists } from "../recent/list-files.ts";
 import { longestSetTimeout } from "./ban-home.ts";
 
@@ -40,6 +40,7 @@ const timeTolerance = 2;
  * @param now milliseconds since the epoch
  * @param readAt when the set was read: the times of its entries count from then
  * @param written the ends with which entries of the set were written, as far as this process did
+ * @param only the addresses that are looked at, wanted or not; without it, all
  */
 export function planEntries(
   name: string,
@@ -50,9 +51,10 @@ export function planEntries(
   now: number,
   readAt = now,
   written: WrittenEnds = new Map(),
+  only?: ReadonlySet<string>,
 ): EntryPlan {
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
-  const inSet = set ? entriesByAddress(set) : new Map<string, SetEntry>();
+  const inSet: ReadonlyMap<string, SetEntry> = set?.entries ?? new Map();
   const renewed: WantedEntry[] = [];
   const missing: WantedEntry[] = [];
   let [keptInList, keptInSet] = [0, 0];
@@ -67,13 +69,16 @@ export function planEntries(
       if ((end !== undefined && end !== entry.expiresAt) || !hasTime(present, entry, readAt)) renewed.push(entry);
     }
   }
-  const kept = keptInList === listed.size && keptInSet === inSet.size ? null : new Set(wanted.map((entry) => entry.address));
-  const unknown = kept ? [...listed].filter(([address]) => !kept.has(address)).map(([, words]) => words) : [];
-  const homes = findHomes(missing, lists.capacity() - keptInList, set !== null);
-  const removed = kept ? [...inSet.keys()].filter((address) => listed.has(address) || !kept.has(address)) : [];
+  const isWhole = only === undefined && keptInList === listed.size && keptInSet === inSet.size;
+  const kept = new Set(isWhole ? [] : wanted.map((entry) => entry.address));
+  const among = (addresses: ReadonlyMap<string, unknown>): readonly string[] =>
+    only === undefined ? [...addresses.keys()] : [...only].filter((address) => addresses.has(address));
+  const unknown = isWhole ? [] : among(listed).filter((address) => !kept.has(address));
+  const homes = findHomes(missing, lists.capacity() - (listed.size - unknown.length), set !== null);
+  const removed = isWhole ? [] : among(inSet).filter((address) => listed.has(address) || !kept.has(address));
   return {
     recent: [
-      ...unknown.map((words) => ({ list: name, write: `-${words}` })),
+      ...unknown.map((address) => ({ list: name, write: `-${listed.get(address)}` })),
       ...homes.list.map(({ address }) => ({ list: name, write: `+${address}` })),
     ],
     ipset: [

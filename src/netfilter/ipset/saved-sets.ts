@@ -14,25 +14,8 @@ export interface SavedSet {
   /** The words of its `create` line that this service decides about, in its own order: type, family, netmask, maxelem. */
   readonly shape: string;
   readonly capacity: number;
-  readonly entries: readonly SetEntry[];
-}
-
-const indices = new WeakMap<SavedSet, ReadonlyMap<string, SetEntry>>();
-
-/** The entries of a set by their address; made once for each reading. */
-export function entriesByAddress(set: SavedSet): ReadonlyMap<string, SetEntry> {
-  const present = indices.get(set);
-  if (present) return present;
-  const index = new Map(set.entries.map((entry) => [entry.address, entry]));
-  indices.set(set, index);
-  return index;
-}
-
-/** The same set with other entries. */
-export function withEntries(set: SavedSet, entries: ReadonlyMap<string, SetEntry>): SavedSet {
-  const changed = { ...set, entries: [...entries.values()] };
-  indices.set(changed, entries);
-  return changed;
+  /** By address. What this service writes afterwards is noted in it: a copy of tens of thousands for each write would cost more than the write. */
+  readonly entries: Map<string, SetEntry>;
 }
 
 /** How many entries each set of this service has, by the text of `ipset list -terse`. */
@@ -56,7 +39,7 @@ export class SetOutputError extends Error {
  * @throws {SetOutputError} for a line that is neither a set nor an entry
  */
 export function parseSavedSets(text: string): ReadonlyMap<string, SavedSet> {
-  const sets = new Map<string, SavedSet & { readonly entries: SetEntry[] }>();
+  const sets = new Map<string, SavedSet>();
   for (const line of text.split("\n")) {
     const [command, name, ...words] = line.split(" ");
     if (command !== "create" && command !== "add" && line !== "")
@@ -64,11 +47,11 @@ export function parseSavedSets(text: string): ReadonlyMap<string, SavedSet> {
     if (name === undefined || !ownName.test(name)) continue;
     if (command === "create") {
       const shape = shapeOf(words);
-      sets.set(name, { name, shape, capacity: Number(optionOf(words, "maxelem")), entries: [] });
+      sets.set(name, { name, shape, capacity: Number(optionOf(words, "maxelem")), entries: new Map() });
     } else if (command === "add") {
       const address = canonical(words[0] ?? "");
       const left = Number(optionOf(words, "timeout") ?? 0);
-      if (address !== undefined) sets.get(name)?.entries.push({ address, secondsLeft: left === 0 ? null : left });
+      if (address !== undefined) sets.get(name)?.entries.set(address, { address, secondsLeft: left === 0 ? null : left });
     }
   }
   return sets;

@@ -214,9 +214,45 @@ test("an entry that was written with another end is written anew, however near t
   const lists = createFakeRecentLists({ clock: createTestClock() });
   lists.keepOnly([]);
   const [wanted] = [{ address: "10.0.0.0/8", expiresAt: start + 60_500 }];
-  const set = { name, shape: "", capacity: 10, entries: [{ address: "10.0.0.0/8", secondsLeft: 60 }] };
+  const set = { name, shape: "", capacity: 10, entries: new Map([["10.0.0.0/8", { address: "10.0.0.0/8", secondsLeft: 60 }]]) };
   const planned = (end: number) =>
     planEntries(name, 4, [wanted], lists, set, start, start, new Map([[`${name} 10.0.0.0/8`, end]])).ipset;
   assert.deepEqual(planned(wanted.expiresAt), []);
   assert.deepEqual(planned(wanted.expiresAt - 700), [`add ${name} 10.0.0.0/8 timeout 61`]);
+});
+
+describe("when only some addresses are looked at", () => {
+  const set = (...addresses: readonly string[]) => ({
+    name,
+    shape: "",
+    capacity: 10,
+    entries: new Map(addresses.map((address) => [address, { address, secondsLeft: null }])),
+  });
+  const looked = (wanted: readonly string[], only: readonly string[]) => {
+    const lists = createFakeRecentLists({ clock: createTestClock() });
+    lists.setCapacity(2);
+    lists.keepOnly([name]);
+    for (const address of ["192.0.2.1", "192.0.2.2"]) lists.write(name, `+${address}`);
+    const entries = wanted.map((address) => ({ address, expiresAt: null }));
+    const sets = set("10.0.0.0/8", "192.0.2.3", "192.0.2.1");
+    const { recent, ipset } = planEntries(name, 4, entries, lists, sets, start, start, new Map(), new Set(only));
+    return [...recent.map(({ write }) => write), ...ipset];
+  };
+
+  test("what the list and the set hold besides stays as it is", () => {
+    assert.deepEqual(looked([], []), []);
+    assert.deepEqual(looked(["192.0.2.2"], ["192.0.2.2"]), []);
+  });
+
+  test("one that is wanted and missing is put where there is room", () => {
+    assert.deepEqual(looked(["192.0.2.4"], ["192.0.2.4"]), [`add ${name} 192.0.2.4 timeout 0`]);
+    assert.deepEqual(looked(["192.0.2.4"], ["192.0.2.2", "192.0.2.4"]), ["-192.0.2.2", "+192.0.2.4"]);
+  });
+
+  test("one that is not wanted is taken out, wherever it is", () => {
+    assert.deepEqual(looked([], ["192.0.2.2"]), ["-192.0.2.2"]);
+    assert.deepEqual(looked([], ["192.0.2.3"]), [`del ${name} 192.0.2.3`]);
+    assert.deepEqual(looked([], ["192.0.2.1"]), ["-192.0.2.1", `del ${name} 192.0.2.1`]);
+    assert.deepEqual(looked([], ["198.51.100.1", "2001:db8::1"]), []);
+  });
 });
