@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from "fastify";
-import { createAccess, type Transport } from "../../src/api/access/access.ts";
-import { createFailedAttempts } from "../../src/api/access/failed-attempts.ts";
+import { type Access, createAccess, type Transport } from "../../src/api/access/access.ts";
+import { createFailedAttempts, type FailedAttempts } from "../../src/api/access/failed-attempts.ts";
 import type { ConnectionLimit } from "../../src/api/connection-limit.ts";
 import type { Readiness } from "../../src/api/health/routes.ts";
 import { defaultOverloadLimits, type OverloadLimits } from "../../src/api/requests/overload.ts";
@@ -13,6 +13,7 @@ import { sampleToken } from "../support/samples.ts";
 import { createTestServices } from "../support/test-services.ts";
 import { type Answer, assertDocumented } from "./documented-answer.ts";
 import { createFakeInspector, createFakePassHistory, type FakeInspector, type FakePassHistory } from "./fake-inspector.ts";
+import { standIn } from "./stand-in.ts";
 
 export const adminToken = "correct-horse-battery-staple";
 
@@ -47,39 +48,45 @@ type Method = NonNullable<InjectOptions["method"]>;
 /** A test that asks without a pause leaves the event loop no turn to measure. */
 const noDelayMeasured: OverloadLimits = { ...defaultOverloadLimits, maxEventLoopDelay: 0 };
 
-/** Starts a server whose state goes with the test. */
-export async function startApi(
-  test: TestContext,
-  {
-    transport = "tcp",
-    logger,
-    cursorSecret = "secret",
-    bans,
-    connectionLimit,
-    overloadLimits = noDelayMeasured,
-  }: ApiOptions = {},
-): Promise<Api> {
-  const services = createTestServices(test);
-  const inspector = createFakeInspector();
-  const enforcement = createFakePassHistory();
-  let readiness: Readiness = { ready: true };
-  let remoteAddress = "127.0.0.1";
+/** What a server is made for: it asks these, and those of the next test after that. */
+interface Behind {
+  readonly services: Omit<ReturnType<typeof createTestServices>, "bans"> & { readonly bans: BanService };
+  readonly inspector: FakeInspector;
+  readonly enforcement: FakePassHistory;
+  readonly access: Access;
+  readonly attempts: FailedAttempts;
+  readonly readiness: () => Readiness;
+}
+
+interface Server {
+  readonly app: FastifyInstance;
+  behind: Behind;
+  hasListened: boolean;
+}
+
+/** Servers that no test is using now. To make one takes 200 ms and some megabytes, for its schemas; and nothing of a test stays in it. */
+const idle: Record<Transport, Server[]> = { tcp: [], unix: [] };
+
+async function makeServer(
+  { transport = "tcp", logger, cursorSecret = "secret", connectionLimit, overloadLimits = noDelayMeasured }: ApiOptions,
+  behind: Behind,
+): Promise<Server> {
+  const part = <Name extends keyof Behind["services"]>(name: Name) => standIn(() => server.behind.services[name]);
+  const server = { behind, hasListened: false };
   const app = createServer({
     transport,
-    policies: services.policies,
-    bans: bans ?? services.bans,
-    confirmations: services.confirmations,
-    look: services.look,
-    enforcer: services.enforcer,
-    inspector,
-    enforcement,
-    tokens: services.tokens,
-    audit: services.audit,
-    access: createAccess(adminToken, {
-      identify: (text) => (text === ciToken ? sampleToken(text) : services.tokens.identify(text)),
-    }),
-    attempts: createFailedAttempts(services.clock),
-    readiness: () => readiness,
+    policies: part("policies"),
+    bans: part("bans"),
+    confirmations: part("confirmations"),
+    look: part("look"),
+    enforcer: part("enforcer"),
+    tokens: part("tokens"),
+    audit: part("audit"),
+    inspector: standIn(() => server.behind.inspector),
+    enforcement: standIn(() => server.behind.enforcement),
+    access: standIn(() => server.behind.access),
+    attempts: standIn(() => server.behind.attempts),
+    readiness: () => server.behind.readiness(),
     cursorSecret,
     version: "0.0.0-test",
     logger: logger ?? false,
@@ -87,7 +94,43 @@ export async function startApi(
     ...(connectionLimit === undefined ? {} : { connectionLimit }),
   });
   await app.ready();
-  test.after(() => app.close());
+  app.server.once("listening", () => {
+    server.hasListened = true;
+  });
+  return Object.assign(server, { app });
+}
+
+/** A server for a test: one that an earlier test has left, unless it has to be another or has been listening. */
+async function borrowServer(test: TestContext, options: ApiOptions, behind: Behind): Promise<FastifyInstance> {
+  const { transport = "tcp", bans: _, ...special } = options;
+  const isSpecial = Object.keys(special).length > 0;
+  const left = isSpecial ? undefined : idle[transport].pop();
+  const server = left ?? (await makeServer(options, behind));
+  server.behind = behind;
+  test.after(async () => {
+    if (isSpecial || server.hasListened) await server.app.close();
+    else idle[transport].push(server);
+  });
+  return server.app;
+}
+
+/** Starts a server whose state goes with the test. */
+export async function startApi(test: TestContext, options: ApiOptions = {}): Promise<Api> {
+  const services = createTestServices(test);
+  const inspector = createFakeInspector();
+  const enforcement = createFakePassHistory();
+  let readiness: Readiness = { ready: true };
+  let remoteAddress = "127.0.0.1";
+  const app = await borrowServer(test, options, {
+    services: { ...services, bans: options.bans ?? services.bans },
+    inspector,
+    enforcement,
+    access: createAccess(adminToken, {
+      identify: (text) => (text === ciToken ? sampleToken(text) : services.tokens.identify(text)),
+    }),
+    attempts: createFailedAttempts(services.clock),
+    readiness: () => readiness,
+  });
   return {
     ...services,
     app,

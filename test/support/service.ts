@@ -16,6 +16,9 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 /** Every other program that the service and the way into its namespace need, but ipset. */
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 
+/** Not that of the tests: the service sets flags of V8, so that each would throw away and replace what the other has kept. */
+const compileCache = join(root, "node_modules/.cache/connlimitd-test-service");
+
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {
   readonly network: Network;
@@ -74,7 +77,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       options.withoutIpset === true
         ? await linkPrograms(join(directory.path, "bin"), [...iptablesPrograms, ...otherPrograms])
         : (process.env["PATH"] ?? ""),
-    NODE_COMPILE_CACHE: join(root, "node_modules/.cache/connlimitd-test"),
+    NODE_COMPILE_CACHE: compileCache,
     CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
     CONNLIMITD_STATE_DIR: stateDirectory,
     CONNLIMITD_BACKEND: backend,
