@@ -1,7 +1,9 @@
 // Loaded into the service by --import: tells over a socket how long its event loop was kept, and how much memory it has.
 import { readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+
+// An import of it would load undici into the service, which itself is without.
+const { createServer } = process.getBuiltinModule("node:http");
 
 const path = process.env["BENCH_INSTRUMENT"];
 if (path !== undefined && process.argv[1]?.endsWith("main.ts") === true) {

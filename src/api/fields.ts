@@ -1,6 +1,7 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from "typebox";
+import type { Static, TObject, TProperties, TSchema } from "typebox";
 import { policyNamePattern } from "../domain/policy-rules.ts";
 import { maxTextLength } from "../domain/text-rules.ts";
+import { Type } from "./schema-type.ts";
 
 const namePattern = policyNamePattern.source;
 const plainTextPattern = "^[^\\p{Cc}\\p{Cs}]*$";

@@ -29,7 +29,7 @@ import { problemRoutes } from "./problems/routes.ts";
 import { recentRoutes } from "./recent/routes.ts";
 import { closeConnectionsWhenStopping, setCommonHeaders } from "./requests/answer-headers.ts";
 import { acceptJson } from "./requests/json-body.ts";
-import { noteRoutes, refuseOtherMethods } from "./requests/method-not-allowed.ts";
+import { createOtherMethods, noteRoutes } from "./requests/method-not-allowed.ts";
 import { defaultOverloadLimits, type OverloadLimits, refuseOverload } from "./requests/overload.ts";
 import "./requests/route-config.ts";
 import { convertQueryValues, refuseAmbiguity } from "./requests/strictness.ts";
@@ -98,17 +98,19 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.setSerializerCompiler(() => JSON.stringify);
 
   const routes = noteRoutes(app);
+  const otherMethods = createOtherMethods(routes);
   declareScopes(app);
   closeConnectionsWhenStopping(app);
   setCommonHeaders(app);
-  guardAccess(app, gate, transport);
+  guardAccess(app, { gate, transport, placeOf: otherMethods.placeOf });
+  otherMethods.refuseUnused(app);
   handleErrors(app);
   refuseOverload(app, options.overloadLimits ?? defaultOverloadLimits);
   refuseAmbiguity(app);
   acceptJson(app);
   convertQueryValues(app);
 
-  describeRoutes(app, version);
+  describeRoutes(app, routes, version);
   app.register(policyRoutes, { policies, enforcer, cursors });
   app.register(offenderRoute, { policies, cursors });
   app.register(confirmationRoutes, { confirmations, cursors });
@@ -123,6 +125,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.register(healthRoutes, { readiness });
   app.register(problemRoutes);
   app.register(openapiRoutes);
-  app.register(refuseOtherMethods, { routes });
+  app.register(otherMethods.refuseOthers);
   return app;
 }

@@ -53,9 +53,10 @@ export function createLookService(options: LookServiceOptions): LookService {
     async check(text) {
       const network = addressFrom(text, "address");
       const now = clock.now();
-      const counter = createConnectionCounter({ policies: activePolicies(), protectedNetworks, only: network });
+      const active = activePolicies();
+      const counter = createConnectionCounter({ policies: active, protectedNetworks, only: network });
       const [view, { shadowedBy, inPlace }] = await kernelAnswer(
-        Promise.all([firewall.view(), firewall.position(), connections.scan(counter.visit)]),
+        Promise.all([firewall.view(), firewall.position(), connections.scan(counter.visit, widestCounted(network, active))]),
       );
       const sources: BanSources = { view, inStep: inPlace && enforcer.inStep(), now };
       const bans = bansAround(network, store, sources);
@@ -119,6 +120,13 @@ export function createLookService(options: LookServiceOptions): LookService {
       return status;
     },
   };
+}
+
+/** The network that holds whoever counts together with `network` for some policy. */
+function widestCounted(network: Network, policies: readonly Policy[]): Network {
+  return policies
+    .map((policy) => countedNetwork(policy, network))
+    .reduce((widest, one) => (one.prefix < widest.prefix ? one : widest), network);
 }
 
 interface Concern {

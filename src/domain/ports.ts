@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditFilter, AuditNote, AuditPage } from "./audit.ts";
 import type { Grace, KernelBan, OperatorBan } from "./ban.ts";
 import type { Confirmation } from "./confirmation.ts";
+import type { Network } from "./network.ts";
 import type { Enforcement, Offender, Policy } from "./policy.ts";
 import type { Token } from "./token.ts";
 
@@ -196,8 +197,11 @@ export interface Firewall {
 
 /** The open TCP connections to this host's own ports, from connection tracking. Both reject with `EnforcementDelayed` when it can't be read or changed now. */
 export interface Connections {
-  /** Streams them: `source` is the canonical address that opened the connection, `port` this host's, after any address translation. */
-  scan(visit: (source: string, port: number) => void): Promise<void>;
+  /**
+   * Streams them: `source` is the canonical address that opened the connection, `port` this host's, after any address translation.
+   * @param within only those from there, which is cheaper
+   */
+  scan(visit: (source: string, port: number) => void, within?: Network): Promise<void>;
   /** Ends those of these addresses and networks, connection tracking entry and local socket; resolves with how many there were. */
   sever(networks: readonly string[]): Promise<number>;
 }

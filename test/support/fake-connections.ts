@@ -23,9 +23,11 @@ export function createFakeConnections(): FakeConnections {
     fail(error) {
       failure = error;
     },
-    async scan(visit) {
+    async scan(visit, within) {
       if (failure !== undefined) throw failure;
-      for (const { source, port } of connections) visit(source, port);
+      for (const { source, port } of connections) {
+        if (within === undefined || contains(within, parseNetwork(source))) visit(source, port);
+      }
     },
     async sever(networks) {
       severed.push(networks);

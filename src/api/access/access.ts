@@ -6,6 +6,7 @@ import { formatNetwork, parseAddress } from "../../domain/network.ts";
 import { allows, type Scope } from "../../domain/scope.ts";
 import type { TokenService } from "../../domain/token-service.ts";
 import { ApiProblem } from "../problems/problem.ts";
+import type { OtherMethods, Place } from "../requests/method-not-allowed.ts";
 import type { FailedAttempts } from "./failed-attempts.ts";
 import { assertScope } from "./scopes.ts";
 
@@ -92,7 +93,7 @@ export interface Gate {
   /** As `admit`; where an authentication fails too often, with another problem. @throws {ApiProblem} `too-many-failures` too */
   letIn(request: FastifyRequest, route: Pick<Visit, "route" | "isPublic">): Identity;
   /** @throws {ApiProblem} `insufficient-scope` */
-  assertMay(identity: Identity, request: FastifyRequest): void;
+  assertMay(identity: Identity, request: FastifyRequest, place: Place): void;
 }
 
 export interface GateOptions {
@@ -127,9 +128,9 @@ export function createGate({ door, access, attempts, audit }: GateOptions): Gate
         });
       }
     },
-    assertMay({ actor, scopes }, request) {
+    assertMay({ actor, scopes }, request, place) {
       try {
-        assertScope(scopes, request);
+        assertScope(scopes, request, place);
       } catch (error) {
         if (error instanceof ApiProblem) note("authorize", actor, request, error);
         throw error;
@@ -138,12 +139,17 @@ export function createGate({ door, access, attempts, audit }: GateOptions): Gate
   };
 }
 
+export interface GuardOptions extends Pick<OtherMethods, "placeOf"> {
+  readonly gate: Gate;
+  readonly transport: Transport;
+}
+
 /** Asks the gate about every request, and for the scope of its route, before its body is read and before 404, 405 and validation. */
-export function guardAccess(app: FastifyInstance, gate: Gate, transport: Transport): void {
+export function guardAccess(app: FastifyInstance, { gate, transport, placeOf }: GuardOptions): void {
   const identify = (request: FastifyRequest): Identity => {
-    const { url: route, config } = request.routeOptions;
-    const identity = gate.letIn(request, { route, isPublic: config.isPublic === true });
-    gate.assertMay(identity, request);
+    const place = placeOf(request);
+    const identity = gate.letIn(request, { route: place.url, isPublic: place.config.isPublic === true });
+    gate.assertMay(identity, request, place);
     return identity;
   };
   app.decorateRequest("caller");

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
 import { allows, type Scope } from "../../domain/scope.ts";
 import { insufficientScope } from "../problems/problem.ts";
+import type { Place } from "../requests/method-not-allowed.ts";
 
 /**
  * Writes the scope that each route declares into its documentation. A server on which some route that is not public declares none
@@ -25,10 +26,13 @@ export function declareScopes(app: FastifyInstance): void {
  * Refuses who may not. A path that no route has asks for nothing but a token that is good.
  * @throws {ApiProblem} `insufficient-scope`
  */
-export function assertScope(held: readonly Scope[], { is404, method, routeOptions }: FastifyRequest): void {
-  const { isPublic, scope: needed = "admin" } = routeOptions.config;
-  if (isPublic === true || is404 || allows(held, needed)) return;
-  const path = routeOptions.url ?? "this path";
+export function assertScope(
+  held: readonly Scope[],
+  { method }: Pick<FastifyRequest, "method">,
+  { url: path, config }: Place,
+): void {
+  const { isPublic, scope: needed = "admin" } = config;
+  if (isPublic === true || path === undefined || allows(held, needed)) return;
   throw insufficientScope(needed, `${method} ${path} needs the scope ${needed}, and the token has ${held.join(", ")}.`);
 }
 

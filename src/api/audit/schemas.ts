@@ -1,6 +1,6 @@
-import { Type } from "typebox";
 import { auditActions, auditOutcomes } from "../../domain/audit.ts";
 import { inputTime, nullable, outputTime, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 const action = (description: string) => Type.Enum([...auditActions], { type: "string", description });
 const outcome = (description: string) => Type.Enum([...auditOutcomes], { type: "string", description });

@@ -1,7 +1,7 @@
-import { Type } from "typebox";
 import { maxBatchItems } from "../../domain/ban-batch.ts";
 import { network, reference, strictObject } from "../fields.ts";
 import { foresightOf } from "../foresight/schemas.ts";
+import { Type } from "../schema-type.ts";
 import { NewBan, severed } from "./schemas.ts";
 
 /** The body of a batch. */

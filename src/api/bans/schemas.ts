@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import type { Static } from "typebox";
 import { maxGraceSeconds, maxTtlSeconds } from "../../domain/ban-rules.ts";
 import {
   address,
@@ -14,6 +14,7 @@ import {
 } from "../fields.ts";
 import { foresightOf } from "../foresight/schemas.ts";
 import { writeParameters } from "../requests/write-terms.ts";
+import { Type } from "../schema-type.ts";
 
 const target = network("What is banned, in canonical form.", "203.0.113.9");
 const reason = plainText("Why, for people.", "scanner, OPS-123");

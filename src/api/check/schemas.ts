@@ -1,6 +1,6 @@
-import { Type } from "typebox";
 import { BanResource } from "../bans/schemas.ts";
 import { address, nullable, outputTime, policyName, reference, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 /** Whom to ask about. */
 export const CheckPath = strictObject({ ip: address("The address.", "203.0.113.9") });

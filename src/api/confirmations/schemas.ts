@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { outputTime, policyName, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 const id = Type.String({ description: "What to confirm it by.", examples: ["mWzwPp5dTLq0MrYQzzzzzw"] });
 const revertsAt = outputTime("When the change is undone, unless it is confirmed before.");

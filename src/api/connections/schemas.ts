@@ -1,6 +1,6 @@
-import { Type } from "typebox";
 import { policyLimits } from "../../domain/policy-rules.ts";
 import { address, integer, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 /** A source and how many connections it has open. */
 export const SourceResource = strictObject(

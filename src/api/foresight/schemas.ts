@@ -1,6 +1,7 @@
-import { type TSchema, Type } from "typebox";
+import type { TSchema } from "typebox";
 import { maxImpactSources } from "../../domain/foresight.ts";
 import { network, reference, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 const lines = (program: string) => Type.Array(Type.String(), { description: `Lines for \`${program}\`.` });
 

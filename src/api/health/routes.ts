@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { Type } from "typebox";
 import { strictObject } from "../fields.ts";
 import { json, publicProblems } from "../openapi/responses.ts";
 import { ApiProblem } from "../problems/problem.ts";
 import { retryAfterSeconds } from "../problems/problem-from-error.ts";
+import { Type } from "../schema-type.ts";
 
 /** Whether the store is open and the kernel in step; if not, what is missing, as a sentence. */
 export interface Readiness {

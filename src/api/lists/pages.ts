@@ -1,5 +1,6 @@
-import { type TProperties, type TSchema, Type } from "typebox";
+import type { TProperties, TSchema } from "typebox";
 import { cursorField, nullable, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 import type { Cursors } from "./cursors.ts";
 
 /** Items of a page where nobody asks for another number. */

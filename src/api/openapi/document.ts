@@ -1,4 +1,4 @@
-import swagger from "@fastify/swagger";
+import type { FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import { AuditEntryResource } from "../audit/schemas.ts";
 import { BanBatchBody, BanBatchResult, BatchForesightResource } from "../bans/batch-schemas.ts";
@@ -20,9 +20,11 @@ import {
   WrittenPolicy,
 } from "../policies/schemas.ts";
 import { RecentListResource, RecentListSummaryResource } from "../recent/schemas.ts";
+import type { KnownRoutes } from "../requests/method-not-allowed.ts";
 import { Pending } from "../requests/write-answer.ts";
 import { StatusResource } from "../status/schemas.ts";
 import { IssuedTokenResource, NewToken, TokenForesightResource, TokenResource } from "../tokens/schemas.ts";
+import { documentRoutes } from "./documented-routes.ts";
 import { Problem, problemExamples } from "./responses.ts";
 
 /** The schemas that have a name in the document and are referred to by it. */
@@ -78,10 +80,20 @@ const description = `Connection-limit policies and bans for the host that it run
 - A path that exists answers 405 with \`Allow\` to other methods. Requests that arrive too slowly get 408, too large headers 431; 503 with \`Retry-After\` says that there is too much to do.
 - Every operation says which scope its token needs; \`admin\` has all of them. Over a unix socket no token is needed.`;
 
-/** Collects the schemas of the routes that are registered from now on into an OpenAPI 3.1 document: `app.swagger()`. */
-export function describeRoutes(app: FastifyInstance, version: string): void {
+/** Gives the server the schemas that have a name, and the OpenAPI 3.1 document of its routes: `app.swagger()`, once it is ready. */
+export function describeRoutes(app: FastifyInstance, routes: KnownRoutes, version: string): void {
   for (const schema of namedSchemas) app.addSchema(schema);
-  app.register(swagger, {
+  let document: FastifyInstance["swagger"] | undefined;
+  app.decorate("swagger", {
+    getter() {
+      document ??= documentRoutes([...routes.values()].flat(), app.getSchemas(), documentOptions(version));
+      return document;
+    },
+  });
+}
+
+function documentOptions(version: string): FastifyDynamicSwaggerOptions {
+  return {
     openapi: {
       openapi: "3.1.0",
       info: { title: "connlimitd", version, description, license: { name: "MIT", identifier: "MIT" } },
@@ -113,5 +125,5 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
     refResolver: {
       buildLocalReference: ({ $id }, _baseUri, _fragment, index) => (typeof $id === "string" ? $id : `schema-${index}`),
     },
-  });
+  };
 }

@@ -1,7 +1,8 @@
-import { type TSchema, Type } from "typebox";
+import type { TSchema } from "typebox";
 import { reference } from "../fields.ts";
 import { ApiProblem, problemDocument, problemMediaType } from "../problems/problem.ts";
 import { isProblemSlug, type ProblemSlug, problemTypes } from "../problems/problem-types.ts";
+import { Type } from "../schema-type.ts";
 
 /** The schema of every error answer. */
 export const Problem = Type.Object(

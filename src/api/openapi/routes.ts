@@ -1,7 +1,8 @@
-import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { Type } from "typebox";
 import { strictObject } from "../fields.ts";
+import { ApiProblem } from "../problems/problem.ts";
+import { Type } from "../schema-type.ts";
+import { docsPage, docsPart } from "./docs-page.ts";
 import { json, publicProblems } from "./responses.ts";
 
 /** Nothing from elsewhere; the page sets styles on its elements. */
@@ -29,16 +30,15 @@ export const openapiRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async () => app.swagger(),
   );
 
-  app.register(async (docs) => {
-    docs.addHook("onRoute", (route) => {
-      route.config = { ...route.config, isPublic: true };
-    });
-    docs.register(swaggerUi, {
-      routePrefix: "/docs",
-      staticCSP: contentSecurityPolicy,
-      theme: { title: "connlimitd API" },
-      // Browsers send an Origin with everything but GET, and that is refused.
-      uiConfig: { supportedSubmitMethods: ["get"], deepLinking: true },
-    });
+  const hidden = { config: { isPublic: true }, schema: { hide: true } };
+  const headers = { "content-security-policy": contentSecurityPolicy };
+  for (const path of ["/docs", "/docs/"]) {
+    app.get(path, hidden, async (_request, reply) => reply.headers(headers).type("text/html; charset=utf-8").send(docsPage));
+  }
+  app.get("/docs/json", hidden, async () => app.swagger());
+  app.get<{ Params: { readonly name: string } }>("/docs/static/:name", hidden, async ({ params }, reply) => {
+    const part = await docsPart(params.name);
+    if (part === undefined) throw new ApiProblem("not-found", "The page at /docs has no such part.");
+    return reply.headers(headers).type(part.type).send(part.content);
   });
 };

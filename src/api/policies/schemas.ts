@@ -1,10 +1,11 @@
-import { type Static, Type } from "typebox";
+import type { Static } from "typebox";
 import { banDefaults, policyDefaults } from "../../domain/policy.ts";
 import { policyLimits } from "../../domain/policy-rules.ts";
 import { ArmedConfirmationResource } from "../confirmations/schemas.ts";
 import { integer, network, nullable, outputTime, plainText, policyName, reference, strictObject } from "../fields.ts";
 import { foresightOf } from "../foresight/schemas.ts";
 import { pendingRemoval } from "../requests/write-answer.ts";
+import { Type } from "../schema-type.ts";
 
 const name = policyName("The name; fixed once the policy is made.");
 const description = plainText("For people; it never reaches a rule.", "one app node must not starve the others");

@@ -1,6 +1,7 @@
-import { type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { STATUS_CODES } from "../node-http.ts";
 import { ApiProblem, problemDocument, problemMediaType } from "./problem.ts";
 import { problemTypes } from "./problem-types.ts";
 

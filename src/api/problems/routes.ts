@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from "@fastify/type-provider-typebox";
-import { Type } from "typebox";
 import { strictObject } from "../fields.ts";
 import { content, problems } from "../openapi/responses.ts";
+import { Type } from "../schema-type.ts";
 import { problemPage } from "./page.ts";
 import { ApiProblem } from "./problem.ts";
 import { isProblemSlug, problemTypes } from "./problem-types.ts";

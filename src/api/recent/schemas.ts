@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { address, outputTime, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 const name = Type.String({ description: "The name of the list.", examples: ["DEFAULT"] });
 const own = Type.Boolean({ description: "Whether it is this service's." });

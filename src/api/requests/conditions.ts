@@ -1,7 +1,7 @@
-import { Type } from "typebox";
 import { DomainError } from "../../domain/errors.ts";
 import { assertPreconditions, type Preconditions } from "../../domain/preconditions.ts";
 import { ApiProblem } from "../problems/problem.ts";
+import { Type } from "../schema-type.ts";
 
 /** The header fields of writes, for the documentation; `readConditions` reads them. */
 export const conditionHeaders = Type.Object({

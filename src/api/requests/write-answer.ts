@@ -1,6 +1,7 @@
-import { type TProperties, Type } from "typebox";
+import type { TProperties } from "typebox";
 import type { WriteOutcome } from "../../domain/services.ts";
 import { strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 import { etag } from "./conditions.ts";
 
 /** Header fields of a write that was taken. `location` goes with what is new. */

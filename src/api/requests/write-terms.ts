@@ -1,7 +1,7 @@
-import { Type } from "typebox";
 import type { Caller, PolicyWriteTerms, WriteTerms } from "../../domain/caller.ts";
 import { confirmWithinLimits } from "../../domain/confirmation.ts";
 import { integer } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 
 /** The query parameters of every write of a policy or a ban. */
 export const writeParameters = {

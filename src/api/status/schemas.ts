@@ -1,6 +1,6 @@
-import { Type } from "typebox";
 import { SourceResource } from "../connections/schemas.ts";
 import { network, nullable, outputTime, policyName, strictObject } from "../fields.ts";
+import { Type } from "../schema-type.ts";
 import { warningCodes } from "./warnings.ts";
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });

@@ -1,7 +1,7 @@
-import { Type } from "typebox";
 import { type Scope, scopes as scopeNames } from "../../domain/scope.ts";
 import { inputTime, nullable, outputTime, reference, strictObject, tokenName } from "../fields.ts";
 import { foresightOf } from "../foresight/schemas.ts";
+import { Type } from "../schema-type.ts";
 
 const name = tokenName("Its name, which is the actor of what is done with it. `admin`, `socket` and `service` are taken.");
 const scope = Type.Enum([...scopeNames], { type: "string" });

@@ -1,13 +1,12 @@
-import { closeSync, openSync, readSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
+import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { findCovering } from "../../domain/network-coverage.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
 import { memo } from "../memo.ts";
 import { createSharedRun } from "../shared-run.ts";
-import { parseConntrackLine } from "./conntrack-lines.ts";
+import { parseConntrackLine, sourceText, type TrackedConnection } from "./conntrack-lines.ts";
+import { linesOf } from "./proc-lines.ts";
 import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
 
 export interface ConntrackOptions {
@@ -26,8 +25,9 @@ export interface Conntrack {
    * Calls back for each open TCP connection to one of this host's addresses: the canonical source, and the port. Other work goes on
    * between. The kernel tracks connections only while some rule asks for it, so that those of the host's sockets which it does not
    * know are told as well.
+   * @param within only those from there: much cheaper than to leave out the others afterwards
    */
-  scan(visit: (source: string, port: number) => void): Promise<void>;
+  scan(visit: (source: string, port: number) => void, within?: Network): Promise<void>;
   /** The same for the host's sockets alone: who is connected now, without what the tracking still remembers. */
   scanSockets(visit: (source: string, port: number) => void): Promise<void>;
   /**
@@ -38,9 +38,6 @@ export interface Conntrack {
   sever(networks: readonly string[]): Promise<number>;
 }
 
-const chunkBytes = 64 * 1024;
-/** Bytes that are read before other work gets its turn. */
-const bytesPerTurn = 128 * 1024;
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
 /** Programs that run at the same time. */
@@ -55,15 +52,15 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   } = options;
 
   /** Those that others opened: to a port on which somebody here listens. */
-  const scanSockets: Conntrack["scan"] = async (visit) => {
+  const scanSockets: Conntrack["scanSockets"] = async (visit) => {
     const listening = new Set<number>();
     const connected: ConnectedSocket[] = [];
+    const note = (socket: ReturnType<typeof parseSocketLine>): void => {
+      if (socket?.peer === null) listening.add(socket.localPort);
+      else if (socket) connected.push({ ...socket, peer: socket.peer });
+    };
     for (const each of socketFiles) {
-      for await (const line of linesOf(each)) {
-        const socket = parseSocketLine(line);
-        if (socket?.peer === null) listening.add(socket.localPort);
-        else if (socket) connected.push({ ...socket, peer: socket.peer });
-      }
+      for await (const lines of linesOf(each)) for (const line of lines) note(parseSocketLine(line));
     }
     for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
   };
@@ -77,24 +74,29 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     return open;
   });
 
-  const scan: Conntrack["scan"] = async (visit) => {
+  const scan: Conntrack["scan"] = async (visit, within) => {
+    const isWanted = (source: string): boolean => within === undefined || contains(within, parseNetwork(source));
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
     const local = new Set(localAddresses().map(canonical));
     const isLocal = (address: string) => local.has(address) || address.startsWith("127.");
     // Connections that are older than the tracking, or that it took up half way, are in no line; those that it forgot to end have no socket.
     const untracked = new Map<string, number>();
     await scanSockets((source, port) => {
+      if (!isWanted(source)) return;
       const key = `${source} ${port}`;
       untracked.set(key, (untracked.get(key) ?? 0) + 1);
     });
-    for await (const line of linesOf(file)) {
-      const connection = parseConntrackLine(line);
-      if (!connection || !isLocal(canonical(connection.destination))) continue;
+    const see = (connection: TrackedConnection | undefined): void => {
+      if (!connection || !isLocal(canonical(connection.destination))) return;
       const source = canonical(connection.source);
+      if (!isWanted(source)) return;
       const key = `${source} ${connection.port}`;
       const sockets = untracked.get(key) ?? 0;
       if (sockets > 0) untracked.set(key, sockets - 1);
       visit(source, connection.port);
+    };
+    for await (const lines of linesOf(file, within && sourceText(within))) {
+      for (const line of lines) see(parseConntrackLine(line));
     }
     for (const [key, count] of untracked) {
       const [source = "", port] = key.split(" ");
@@ -133,43 +135,8 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   };
 }
 
-/**
- * Reads without a detour over other threads, as /proc is in memory: where many write at a time, each such detour would cost a turn of
- * the event loop. Other work gets its turn after so many bytes.
- */
-async function* linesOf(file: string): AsyncGenerator<string> {
-  const descriptor = openIfThere(file);
-  if (descriptor === undefined) return;
-  try {
-    const buffer = Buffer.allocUnsafe(chunkBytes);
-    let rest = "";
-    let sinceTurn = 0;
-    for (let length = readSync(descriptor, buffer); length > 0; length = readSync(descriptor, buffer)) {
-      const lines = (rest + buffer.toString("latin1", 0, length)).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-      sinceTurn += length;
-      if (sinceTurn < bytesPerTurn) continue;
-      sinceTurn = 0;
-      await nextTurn();
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 function chunksOf<T>(all: readonly T[], size: number): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size));
-}
-
-/** A kernel that tracks no connections has no such file. */
-function openIfThere(file: string): number | undefined {
-  try {
-    return openSync(file, "r");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /** Which of some addresses and networks have connections open, and how many in all. */

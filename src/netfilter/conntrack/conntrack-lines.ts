@@ -1,3 +1,5 @@
+import type { Network } from "../../domain/network.ts";
+
 /** One TCP connection of the kernel's connection tracking, addresses as /proc prints them. */
 export interface TrackedConnection {
   /** Who opened it. */
@@ -29,6 +31,18 @@ export function parseConntrackLine(line: string): TrackedConnection | undefined 
     destination: wordAt(line, reply + 5),
     port: Number(wordAt(line, port + 7)),
   };
+}
+
+/** What stands in each line of a connection from there, if in others too. The kernel prints addresses in full, IPv6 in hexadecimal with all zeros. */
+export function sourceText({ family, bytes, prefix }: Network): string {
+  const hexadecimal = bytes.map((byte) => byte.toString(16).padStart(2, "0"));
+  const groups =
+    family === 4 ? bytes.map(String) : hexadecimal.flatMap((byte, at) => (at % 2 === 0 ? [`${byte}${hexadecimal[at + 1]}`] : []));
+  const whole = groups.slice(0, Math.floor(prefix / (family === 4 ? 8 : 16)));
+  const separator = family === 4 ? "." : ":";
+  return whole.length === groups.length
+    ? ` src=${whole.join(separator)} `
+    : ` src=${whole.map((group) => group + separator).join("")}`;
 }
 
 function wordAt(line: string, start: number): string {

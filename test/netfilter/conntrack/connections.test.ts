@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { endianness, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { parseAddress, parseNetwork } from "../../../src/domain/network.ts";
 import { EnforcementDelayed } from "../../../src/domain/ports.ts";
 import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
 import { createConntrack } from "../../../src/netfilter/conntrack/connections.ts";
@@ -16,6 +17,14 @@ function line(source: string, more: { readonly to?: string; readonly port?: numb
   const [family, number] = source.includes(":") ? ["ipv6", 10] : ["ipv4", 2];
   const there = `src=${source} dst=${to} sport=40000 dport=${port}`;
   return `${family}     ${number} tcp      6 431999 ${state} ${there} src=${to} dst=${source} sport=${port} dport=40000 [ASSURED] mark=0 zone=0 use=2\n`;
+}
+
+/** An address as the kernel's table prints it. */
+function inFull(address: string): string {
+  if (!address.includes(":")) return address;
+  const { bytes } = parseAddress(address);
+  const hexadecimal = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexadecimal.match(/.{4}/g)?.join(":") ?? "";
 }
 
 /** A connected socket as /proc/net/tcp prints it on a host of either byte order. */
@@ -124,6 +133,35 @@ describe("a scan", () => {
   test("of a line that is cut by the end of a chunk reads it whole", async () => {
     const host = createHost(Array.from({ length: 2000 }, (_, index) => line(`198.18.${index >> 8}.${index & 255}`)));
     assert.equal(new Set((await host.scan()).map(([source]) => source)).size, 2000);
+  });
+
+  test("of one network visits who is in it, however the kernel prints them, and nobody else", async () => {
+    const sources = [
+      "203.0.113.9",
+      "203.0.113.90",
+      "203.0.112.9",
+      "20.3.0.113",
+      "2001:db8:1:2::9",
+      "2001:db8:1:20::9",
+      "2001:db8:1:2:8000::1",
+    ];
+    const host = createHost([...sources.map((source) => line(inFull(source))), line("198.51.100.7", { to: "203.0.113.9" })], {
+      sockets: [socket("203.0.113.9"), socket("203.0.113.9"), socket("198.51.100.8")],
+    });
+    const within = async (text: string): Promise<readonly string[]> => {
+      const found: string[] = [];
+      await host.conntrack.scan((source) => found.push(source), parseNetwork(text));
+      return found.sort();
+    };
+    assert.deepEqual(await within("203.0.113.9"), ["203.0.113.9", "203.0.113.9"]);
+    assert.deepEqual(await within("203.0.113.90"), ["203.0.113.90"]);
+    assert.deepEqual(await within("203.0.112.0/23"), ["203.0.112.9", "203.0.113.9", "203.0.113.9", "203.0.113.90"]);
+    assert.deepEqual(await within("0.0.0.0/2"), ["20.3.0.113"]);
+    assert.deepEqual(await within("2001:db8:1:2::/64"), ["2001:db8:1:2:8000::1", "2001:db8:1:2::9"]);
+    assert.deepEqual(await within("2001:db8:1:2::/65"), ["2001:db8:1:2::9"]);
+    assert.deepEqual(await within("2001:db8:1::/48"), ["2001:db8:1:20::9", "2001:db8:1:2:8000::1", "2001:db8:1:2::9"]);
+    assert.deepEqual(await within("2001:db8:1:2::9"), ["2001:db8:1:2::9"]);
+    assert.deepEqual(await within("198.51.100.9"), []);
   });
 
   test("of 200,000 connections lets other work have its turn all along", async () => {

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { root } from "../support/service.ts";
+
+test("a service that was asked nothing yet has loaded neither TypeBox, nor what makes the document and its page, nor a client for the web", () => {
+  const compose = JSON.stringify(join(root, "src/compose.ts"));
+  const openapi = JSON.stringify(join(root, "scripts/generate-openapi.ts"));
+  const program = `
+    import { registerHooks } from "node:module";
+    const loaded = new Set();
+    registerHooks({ load: (url, context, next) => (loaded.add(/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1]), next(url, context)) });
+    await import(${compose});
+    const web = () => process.moduleLoadList.some((name) => name.endsWith("undici/undici"));
+    console.log(JSON.stringify({ packages: [...loaded], web: web() }));
+    const { renderOpenapi } = await import(${openapi});
+    await renderOpenapi();
+    console.log(JSON.stringify({ packages: [...loaded] }));
+  `;
+  const [before, after] = execFileSync(process.execPath, ["--input-type=module", "--eval", program], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line): { packages: string[]; web?: boolean } => JSON.parse(line));
+  const rare = ["typebox", "@fastify/swagger", "@fastify/swagger-ui", "@fastify/static", "yaml", "glob"];
+  assert.ok(before && after);
+  assert.ok(before.packages.includes("fastify"));
+  assert.deepEqual(
+    rare.filter((name) => before.packages.includes(name)),
+    [],
+  );
+  assert.equal(before.web, false);
+  assert.ok(after.packages.includes("@fastify/swagger"));
+});
