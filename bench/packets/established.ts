@@ -3,8 +3,8 @@ import type { Bench, BenchContext } from "../harness/bench.ts";
 import { type Finding, finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
 import { differences, ratios } from "../harness/statistics.ts";
-import { pingPong, startPongServer } from "../load/sockperf.ts";
-import { classicRules, createHost, measuredPort, type Obstacles } from "./hosts.ts";
+import { pingPong, startPongServers } from "../load/sockperf.ts";
+import { classicRules, createHost, measuredPort, type Obstacles, parts } from "./hosts.ts";
 
 const clients = 2 * availableParallelism();
 
@@ -16,7 +16,7 @@ export async function exchanges<Name extends string>(context: BenchContext, host
   for (const name of Object.keys(hosts) as Name[]) {
     say(`  building a host: ${name}`);
     const network = await createHost(stack, backend, hosts[name]);
-    await startPongServer(network, measuredPort);
+    await startPongServers(network, { port: measuredPort, clients });
     variants[name] = () => pingPong(network, { port: measuredPort, clients, seconds });
   }
   return await alternate(rounds, variants);
@@ -29,12 +29,12 @@ export const established: Bench = {
     const { backend } = context;
     const figures = await exchanges(context, {
       none: {},
-      tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
+      ...parts,
       policies100: { policies: 100 },
       policies1000: { policies: 1000 },
       classic100: { rules: classicRules(100) },
     });
-    const { none, tracking, policies100, policies1000, classic100 } = figures;
+    const { none, tracking, emptyChain, lookups, policies100, policies1000, classic100 } = figures;
     const work = "established small requests and responses";
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
@@ -47,6 +47,11 @@ export const established: Bench = {
         { ...row, work: `${work}, one rule that counts new connections, against no rules`, note: "connection tracking alone" },
         ratios(tracking, none),
       ),
+      finding(
+        { ...row, work: `${work}, three look-ups, against no rules`, note: "one list and two sets, nothing tracked" },
+        ratios(lookups, none),
+      ),
+      finding({ ...row, work: `${work}, a jump to an empty chain, against no rules` }, ratios(emptyChain, none)),
       finding(
         { ...row, work: `${work}, what 1,000 policies lose to 100`, bar: { atMost: 0.03 } },
         differences(ratios(policies100, none), ratios(policies1000, none)),
