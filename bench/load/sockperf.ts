@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { hostAddresses, type Network } from "../../test/support/namespaces.ts";
 import { untilListening } from "./instrumented-service.ts";
 
@@ -6,26 +7,24 @@ export interface PingPongOptions {
   readonly port: number;
   /** Clients, and servers: a server of sockperf answers one connection at a time. */
   readonly clients: number;
+  /** Of the load. */
+  readonly seconds: number;
 }
 
 /** The part of the asked time that a client has to have measured, so that all measured at the same time. */
 const leastPart = 0.9;
 
-/** Starts servers that answer each small message with one of the same size; they live as long as the network. */
-export async function startPongServers(network: Network, { port, clients }: PingPongOptions): Promise<void> {
-  for (const one of portsFrom(port, clients)) {
-    network.spawn("host", "sockperf", ["server", "--tcp", "-i", hostAddresses[4], "-p", String(one)], { stdio: "ignore" });
-  }
-  for (const one of portsFrom(port, clients)) await untilListening(network, `${hostAddresses[4]}:${one}`);
-}
-
 /**
  * Lets clients ping-pong over established connections, each with a server of its own; resolves with the exchanges per second of
- * all of them.
+ * all of them. The servers are new each time: where rules count every packet, connlimit drops the reset that ends a connection,
+ * as it finds no connection to count any more (hotdrop in xt_connlimit), and a server would wait for its first client for ever.
  * @throws {Error} when one of them did not take part in the whole of it
  */
-export async function pingPong(network: Network, options: PingPongOptions & { readonly seconds: number }): Promise<number> {
+export async function pingPong(network: Network, options: PingPongOptions): Promise<number> {
   const { port, clients, seconds } = options;
+  await using servers = new AsyncDisposableStack();
+  for (const one of portsFrom(port, clients)) servers.defer(startServer(network, one));
+  for (const one of portsFrom(port, clients)) await untilListening(network, `${hostAddresses[4]}:${one}`);
   const client = async (one: number): Promise<number> => {
     const args = ["ping-pong", "--tcp", "-i", hostAddresses[4], "-p", String(one), "-m", "14", "-t", String(seconds + 1)];
     const { stdout, stderr } = await network.tryExec("client", "sockperf", args);
@@ -37,6 +36,17 @@ export async function pingPong(network: Network, options: PingPongOptions & { re
   };
   const perSecond = await Promise.all(portsFrom(port, clients).map(client));
   return perSecond.reduce((all, one) => all + one, 0);
+}
+
+/** Starts a server that answers each small message with one of the same size; returns its end. */
+function startServer(network: Network, port: number): () => Promise<void> {
+  const args = ["server", "--tcp", "-i", hostAddresses[4], "-p", String(port)];
+  const server = network.spawn("host", "sockperf", args, { stdio: "ignore" });
+  const closed = once(server, "close");
+  return async () => {
+    server.kill("SIGKILL");
+    await closed;
+  };
 }
 
 function portsFrom(first: number, count: number): readonly number[] {

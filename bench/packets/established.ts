@@ -3,10 +3,13 @@ import type { Bench, BenchContext } from "../harness/bench.ts";
 import { type Finding, finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
 import { differences, ratios } from "../harness/statistics.ts";
-import { pingPong, startPongServers } from "../load/sockperf.ts";
-import { classicRules, createHost, measuredPort, type Obstacles, parts } from "./hosts.ts";
+import { pingPong } from "../load/sockperf.ts";
+import { firstPort } from "../load/state.ts";
+import { classicRules, createHost, type Obstacles, parts } from "./hosts.ts";
 
 const clients = 2 * availableParallelism();
+/** How many ports, from the first on, policies or rules of all hosts are about. */
+const concerned = 100;
 
 /** Exchanges per second on each of several hosts, in turn. */
 export async function exchanges<Name extends string>(context: BenchContext, hosts: Readonly<Record<Name, Obstacles>>) {
@@ -16,8 +19,10 @@ export async function exchanges<Name extends string>(context: BenchContext, host
   for (const name of Object.keys(hosts) as Name[]) {
     say(`  building a host: ${name}`);
     const network = await createHost(stack, backend, hosts[name]);
-    await startPongServers(network, { port: measuredPort, clients });
-    variants[name] = () => pingPong(network, { port: measuredPort, clients, seconds });
+    let turn = 0;
+    // Ports of their own: where connlimit has dropped the end of a connection, its port stays in use.
+    variants[name] = () =>
+      pingPong(network, { port: firstPort + ((turn++ * clients) % (concerned - clients)), clients, seconds });
   }
   return await alternate(rounds, variants);
 }

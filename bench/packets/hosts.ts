@@ -30,7 +30,7 @@ export const parts = {
   },
 } as const satisfies Record<string, Obstacles>;
 
-/** The port of one of the policies, where there are any: the traffic goes there, or there and to the next few. */
+/** The port of one of the policies, where there are any: the traffic goes there. */
 export const measuredPort = firstPort + 50;
 
 /** A host with its obstacles, and a client beside it. Ends with the stack that it was made on. */
