@@ -2,7 +2,8 @@
 export type Rounds<Name extends string> = Readonly<Record<Name, readonly number[]>>;
 
 /**
- * Measures the variants in turn, A B C A B C ..., so that whatever else the machine does meets all of them alike.
+ * Measures the variants in turn, A B C B C A ..., so that whatever else the machine does meets all of them alike, and none has
+ * always the same neighbour before it.
  * @param count how many figures each variant gets
  */
 export async function alternate<Name extends string>(
@@ -12,7 +13,8 @@ export async function alternate<Name extends string>(
   const names = Object.keys(variants) as Name[];
   const figures = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
   for (let round = 0; round < count; round += 1) {
-    for (const name of names) figures[name].push(await variants[name]());
+    const first = round % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) figures[name].push(await variants[name]());
   }
   return figures;
 }

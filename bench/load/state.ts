@@ -4,15 +4,28 @@ import type { Answer, Service } from "../../test/support/service.ts";
 /** Ports of the policies begin here. */
 export const firstPort = 10_000;
 const batchSize = 10_000;
-const atOnce = 100;
+const atOnce = 50;
 
 /** Makes `count` enforcing policies with host bans, one port each from `firstPort` on, limits that nobody reaches. */
 export async function putPolicies(service: Service, count: number): Promise<void> {
   for (let begun = 0; begun < count; begun += atOnce) {
     const numbers = Array.from({ length: Math.min(atOnce, count - begun) }, (_, n) => begun + n);
-    await Promise.all(numbers.map((number) => putPolicy(service, number)));
+    await Promise.all(numbers.map((number) => putPolicyPatiently(service, number)));
     await untilEnforced(service);
   }
+}
+
+/** A service whose host is busy refuses rather than let its callers wait. */
+async function putPolicyPatiently(service: Service, number: number): Promise<void> {
+  const answer = await eventually(
+    "the service has time for another policy",
+    async () => {
+      const said = await requestPolicy(service, number);
+      return said.status !== 503 && said;
+    },
+    { within: 60_000 },
+  );
+  assertDone(answer, 202);
 }
 
 /** Waits for policies that were stored, but not in the kernel in time for their answer. */
@@ -29,8 +42,12 @@ export async function untilEnforced(service: Service): Promise<void> {
 
 /** Makes one of them. */
 export async function putPolicy(service: Service, number: number, maxConnections = 1_000_000): Promise<void> {
+  assertDone(await requestPolicy(service, number, maxConnections), 202);
+}
+
+function requestPolicy(service: Service, number: number, maxConnections = 1_000_000): Promise<Answer> {
   const body = { ports: [firstPort + number], maxConnections, ban: { seconds: 60, scope: "host" } };
-  assertDone(await service.request("PUT", `/v1/policies/${policyName(number)}`, body), 202);
+  return service.request("PUT", `/v1/policies/${policyName(number)}`, body);
 }
 
 export function policyName(number: number): string {

@@ -3,10 +3,13 @@ import type { Bench, BenchContext } from "../harness/bench.ts";
 import { type Finding, finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
 import { differences, ratios } from "../harness/statistics.ts";
-import { pingPong, startPongServer } from "../load/sockperf.ts";
-import { classicRules, createHost, measuredPort, type Obstacles } from "./hosts.ts";
+import { pingPong } from "../load/sockperf.ts";
+import { firstPort } from "../load/state.ts";
+import { classicRules, createHost, type Obstacles, parts } from "./hosts.ts";
 
 const clients = 2 * availableParallelism();
+/** How many ports, from the first on, policies or rules of all hosts are about. */
+const concerned = 100;
 
 /** Exchanges per second on each of several hosts, in turn. */
 export async function exchanges<Name extends string>(context: BenchContext, hosts: Readonly<Record<Name, Obstacles>>) {
@@ -16,8 +19,10 @@ export async function exchanges<Name extends string>(context: BenchContext, host
   for (const name of Object.keys(hosts) as Name[]) {
     say(`  building a host: ${name}`);
     const network = await createHost(stack, backend, hosts[name]);
-    await startPongServer(network, measuredPort);
-    variants[name] = () => pingPong(network, { port: measuredPort, clients, seconds });
+    let turn = 0;
+    // Ports of their own: where connlimit has dropped the end of a connection, its port stays in use.
+    variants[name] = () =>
+      pingPong(network, { port: firstPort + ((turn++ * clients) % (concerned - clients)), clients, seconds });
   }
   return await alternate(rounds, variants);
 }
@@ -29,12 +34,12 @@ export const established: Bench = {
     const { backend } = context;
     const figures = await exchanges(context, {
       none: {},
-      tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
+      ...parts,
       policies100: { policies: 100 },
       policies1000: { policies: 1000 },
       classic100: { rules: classicRules(100) },
     });
-    const { none, tracking, policies100, policies1000, classic100 } = figures;
+    const { none, tracking, emptyChain, lookups, policies100, policies1000, classic100 } = figures;
     const work = "established small requests and responses";
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
@@ -47,6 +52,11 @@ export const established: Bench = {
         { ...row, work: `${work}, one rule that counts new connections, against no rules`, note: "connection tracking alone" },
         ratios(tracking, none),
       ),
+      finding(
+        { ...row, work: `${work}, three look-ups, against no rules`, note: "one list and two sets, nothing tracked" },
+        ratios(lookups, none),
+      ),
+      finding({ ...row, work: `${work}, a jump to an empty chain, against no rules` }, ratios(emptyChain, none)),
       finding(
         { ...row, work: `${work}, what 1,000 policies lose to 100`, bar: { atMost: 0.03 } },
         differences(ratios(policies100, none), ratios(policies1000, none)),

@@ -12,7 +12,23 @@ export interface Obstacles {
   readonly service?: boolean;
   /** Rules for `iptables-restore` instead of the service. */
   readonly rules?: readonly string[];
+  /** Lines for `ipset restore` before them. */
+  readonly sets?: readonly string[];
 }
+
+/** What a policy can't do without, and what one more look-up costs, each by itself. */
+export const parts = {
+  tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
+  emptyChain: { rules: [":EMPTY - [0:0]", "-A INPUT -j EMPTY"] },
+  lookups: {
+    sets: ["create networks hash:net timeout 0", "create addresses hash:ip timeout 0"],
+    rules: [
+      "-A INPUT -m recent --name listed --rcheck -j DROP",
+      "-A INPUT -m set --match-set networks src -j DROP",
+      "-A INPUT -p tcp -m set --match-set addresses src -j DROP",
+    ],
+  },
+} as const satisfies Record<string, Obstacles>;
 
 /** The port of one of the policies, where there are any: the traffic goes there. */
 export const measuredPort = firstPort + 50;
@@ -20,7 +36,8 @@ export const measuredPort = firstPort + 50;
 /** A host with its obstacles, and a client beside it. Ends with the stack that it was made on. */
 export async function createHost(stack: AsyncDisposableStack, backend: Backend, obstacles: Obstacles): Promise<Network> {
   const network = stack.use(await createNetwork());
-  const { policies = 0, bans = 0, service = policies + bans > 0, rules } = obstacles;
+  const { policies = 0, bans = 0, service = policies + bans > 0, rules, sets } = obstacles;
+  if (sets !== undefined) await network.exec("host", "ipset", ["restore"], `${sets.join("\n")}\n`);
   if (rules !== undefined) await restore(network, backend, 4, rules);
   if (!service) return network;
   const running = stack.use(

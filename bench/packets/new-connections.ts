@@ -5,11 +5,12 @@ import { alternate } from "../harness/rounds.ts";
 import { ratios } from "../harness/statistics.ts";
 import { startClosingServer } from "../load/nginx.ts";
 import { runWrk } from "../load/wrk.ts";
-import { createHost, measuredPort, type Obstacles } from "./hosts.ts";
+import { createHost, measuredPort, type Obstacles, parts } from "./hosts.ts";
 
 const hosts = {
   none: {},
-  tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
+  tracking: parts.tracking,
+  lookups: parts.lookups,
   policies100: { policies: 100 },
   policies1000: { policies: 1000 },
 } as const satisfies Record<string, Obstacles>;
@@ -30,10 +31,11 @@ export const newConnections: Bench = {
     const figures = await alternate(rounds, {
       none: await perSecond("none"),
       tracking: await perSecond("tracking"),
+      lookups: await perSecond("lookups"),
       policies100: await perSecond("policies100"),
       policies1000: await perSecond("policies1000"),
     });
-    const { none, tracking, policies100, policies1000 } = figures;
+    const { none, tracking, lookups, policies100, policies1000 } = figures;
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
       finding({ ...row, work: "new connections, 100 policies, against none", bar: { atLeast: 0.9 } }, ratios(policies100, none)),
@@ -44,6 +46,10 @@ export const newConnections: Bench = {
       finding(
         { ...row, work: "new connections, one rule that counts them, against none", note: "tracking and one count" },
         ratios(tracking, none),
+      ),
+      finding(
+        { ...row, work: "new connections, three look-ups, against none", note: "one list and two sets, nothing tracked" },
+        ratios(lookups, none),
       ),
     ];
   },

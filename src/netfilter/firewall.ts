@@ -1,5 +1,5 @@
 import type { Inspector } from "../domain/inspection.ts";
-import type { Network } from "../domain/network.ts";
+import type { Family, Network } from "../domain/network.ts";
 import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
@@ -14,6 +14,7 @@ import { createExclusive } from "./exclusive.ts";
 import { missingPrograms, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
+import { firstListOf } from "./iptables/first-lists.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
@@ -89,6 +90,11 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     };
   };
 
+  const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
+    const changed = families.filter((family) => linesOf(family).length > 0);
+    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
+  };
+
   /** Writes all of a plan but the entries of lists. */
   const writeTables = async (plan: Plan): Promise<void> => {
     const [misshapen] = plan.misshapenSets;
@@ -102,9 +108,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       kernelLists.wrote(plan.ipset);
       endsMemory.note(plan.ipset, plan.ends, clock.now());
     }
-    const changed = families.filter((family) => plan.tables[family].length > 0);
-    if (changed.length > 0) counts.written();
-    const outcomes = await Promise.allSettled(changed.map((family) => tables[family].apply(plan.tables[family])));
+    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
+    // What fails here fails again with the whole change.
+    await applyToEach((family) => firstListOf(plan.tables[family], family));
+    const outcomes = await applyToEach((family) => plan.tables[family]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     if (plan.obsoleteSets.length > 0) {
       for (const name of await sets.destroy(plan.obsoleteSets)) stuckSets.add(name);

@@ -42,7 +42,7 @@ describe("figures of two variants", () => {
       return figure;
     };
     const rounds = await alternate(3, { a: variant("a", 1), b: variant("b", 2) });
-    assert.equal(order.join(""), "ababab");
+    assert.equal(order.join(""), "abbaab");
     assert.deepEqual(rounds, { a: [1, 1, 1], b: [2, 2, 2] });
   });
 });
