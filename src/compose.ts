@@ -21,7 +21,6 @@ import { createTokenService } from "./domain/token-service.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
 import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
 import { createStoreWatch } from "./enforcement/store-watch.ts";
-import { collectWhenIdle } from "./idle-collection.ts";
 import { createLogDestination } from "./log-destination.ts";
 import { programFile } from "./netfilter/command/program-file.ts";
 import { openProgram, runCommand } from "./netfilter/command/run.ts";
@@ -77,10 +76,8 @@ export async function startService(config: Config, supervision: Supervision | nu
   await Promise.all([reconciler.start(), ...servers.map(({ app }) => app.ready())]);
   deadlines.start();
   storeWatch.start();
-  const endCollecting = collectWhenIdle(systemClock);
   const stop = async (): Promise<void> => {
     const said = manager.stopping();
-    endCollecting();
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
     await Promise.all([deadlines.stop(), storeWatch.stop()]);
     await reconciler.stop();
