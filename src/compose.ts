@@ -114,10 +114,11 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
     const { backend, version } = await detectBackend(config.backend, runCommand);
     log.info({ backend, version }, "iptables");
     const { protect: protectedNetworks } = config;
-    const open: OpenSession = (file, args) =>
+    const open: OpenSession = (file, args, greeting) =>
       createSession(
         () => openProgram(file, args),
         () => programFile(file, config.searchPath),
+        greeting,
       );
     const sessions: TableSessions = { open, lockHeld: () => isLockHeld(config.lockFile) };
     const [lists, sets] = [createRecentLists(), createIpSets(runCommand, open)];

@@ -104,8 +104,9 @@ forBackendsSideBySide((backend) => {
   test("a stop in the middle of an iptables command finishes what is in flight, and ends with 0", async () => {
     await withDirectory(async (directory) => {
       const running = join(directory, "running");
-      for (const name of families.map(({ family }) => program(backend, family, "-save"))) {
-        const slow = `#!/bin/sh\ntouch ${running}\nsleep 0.1\nPATH=$PATH_AS_IT_WAS exec ${name} "$@"\n`;
+      for (const name of families.map(({ family }) => program(backend, family, "-restore"))) {
+        const slowly = `while IFS= read -r line; do [ "$line" = COMMIT ] && touch ${running} && sleep 0.1; printf '%s\\n' "$line"; done`;
+        const slow = `#!/bin/sh\nPATH=$PATH_AS_IT_WAS\n${slowly} | ${name} "$@"\n`;
         await writeFile(join(directory, name), slow, { mode: 0o755 });
       }
       const path = process.env["PATH"] ?? "";

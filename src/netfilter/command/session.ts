@@ -19,33 +19,38 @@ export interface Session {
   ask(text: string, mark: string): Promise<SessionAnswer>;
 }
 
-/** Opens a session with a program and its arguments; nothing is started before the first request. */
-export type OpenSession = (file: string, args: readonly string[]) => Session;
+/** Opens a session with a program and its arguments; nothing is started before the first request. See `createSession` about the greeting. */
+export type OpenSession = (file: string, args: readonly string[], greeting?: string) => Session;
 
 /** Milliseconds that one request may take; a program that does nothing at all is ended much sooner. */
 const timeLimit = 10_000;
 /** A program is replaced after so many requests: iptables-nft-restore keeps 2.5 KB of each that is only a test. */
 const maxRequests = 500;
+/** Milliseconds for which a program that did not even begin to answer is left alone: a stand-in for it, say, that reads to the end first. */
+const restAfterSilence = 30_000;
 /** Characters that one answer may have. */
 const maxOutput = 64 * 1024 * 1024;
 
 /**
  * @param open starts the program so that it writes each line of output at once
  * @param identity another text when `open` would start another program now
+ * @param greeting a request that changes nothing, of one line that is its mark as well. Each program is asked it first, so that nothing is in
+ * doubt about one that can't be asked anything; the answer is then that of a program that is not there.
  */
-export function createSession(open: () => OpenProgram, identity: () => string): Session {
+export function createSession(open: () => OpenProgram, identity: () => string, greeting?: string): Session {
   const exclusive = createExclusive();
   let program: OpenProgram | null = null;
   let opened = "";
   let requests = 0;
+  let silent: { readonly identity: string; readonly until: number } | undefined;
   let onEnd: (end: CommandResult) => void = () => undefined;
 
-  const current = (): OpenProgram => {
-    const wanted = identity();
-    if (program !== null && requests < maxRequests && wanted === opened) return program;
+  const isCurrent = (): boolean => program !== null && requests < maxRequests && identity() === opened;
+
+  const start = (): OpenProgram => {
     program?.close();
     const next = open();
-    [program, opened, requests] = [next, wanted, 0];
+    [program, opened, requests] = [next, identity(), 0];
     void next.ended.then((end) => {
       if (program !== next) return;
       program = null;
@@ -54,9 +59,8 @@ export function createSession(open: () => OpenProgram, identity: () => string): 
     return next;
   };
 
-  const request = async (text: string, mark: string): Promise<SessionAnswer> => {
+  const request = async (asked: OpenProgram, text: string, mark: string): Promise<SessionAnswer> => {
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
-    const asked = current();
     requests += 1;
     const answer = createAnswer(mark);
     let failure: "timed-out" | "hung" | "ENOBUFS" | undefined;
@@ -89,8 +93,27 @@ export function createSession(open: () => OpenProgram, identity: () => string): 
     return outcome;
   };
 
-  return { ask: (text, mark) => exclusive(() => request(text, mark)) };
+  /** Starts a program and greets it; null when it does not answer. */
+  const begin = async (): Promise<OpenProgram | null> => {
+    if (silent?.identity === identity() && performance.now() < silent.until) return null;
+    const next = start();
+    if (greeting === undefined) return next;
+    const answer = await request(next, greeting, greeting);
+    if (answer.answered) return next;
+    if (answer.end.failure === "hung") silent = { identity: opened, until: performance.now() + restAfterSilence };
+    return null;
+  };
+
+  return {
+    ask: (text, mark) =>
+      exclusive(async () => {
+        const asked = program !== null && isCurrent() ? program : await begin();
+        return asked === null ? notThere : request(asked, text, mark);
+      }),
+  };
 }
+
+const notThere: SessionAnswer = { answered: false, end: { exitCode: null, stdout: "", stderr: "", failure: "not-found" } };
 
 /** What comes until a line that says `mark`. */
 function createAnswer(mark: string) {

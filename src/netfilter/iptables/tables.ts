@@ -44,7 +44,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   const [restoreName, saveName] = [`${program}-restore`, `${program}-save`];
   const restoreArgs = ["--noflush", "-w", lockWait];
   const [restoring, testing] = [[], ["--test"]].map((extra) =>
-    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra]),
+    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], sessionMark),
   );
   /** A session waits for the lock without an end, also to read; who starts a program is told, and reads without it. */
   const locked = (): boolean => backend === "legacy" && sessions?.lockHeld() === true;
@@ -95,7 +95,10 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
         throw error;
       }
     },
-    test: (lines) => restore(lines, testing, ["--test"]),
+    test: async (lines) => {
+      if (locked()) throw new EnforcementDelayed(`${restoreName} would have to wait for the lock`);
+      await restore(lines, testing, ["--test"]);
+    },
     apply: (lines) => restore(lines, restoring, []),
   };
 }

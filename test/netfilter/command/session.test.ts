@@ -134,6 +134,33 @@ test("a program that is replaced on the PATH is another from the next request on
   });
 });
 
+test("a program that reads to the end before it answers is as good as none, until it is another", async () => {
+  await withDirectory(async (directory) => {
+    const file = join(directory, "slow-program");
+    const write = (command: string): void => {
+      writeFileSync(file, `#!/bin/sh\n${command}\n`);
+      chmodSync(file, 0o755);
+    };
+    write('input=$(cat); echo "$input"');
+    let starts = 0;
+    const session = createSession(
+      () => {
+        starts += 1;
+        return openProgram(file, []);
+      },
+      () => programFile(file, ""),
+      mark,
+    );
+    for (let n = 0; n < 3; n += 1) {
+      const answer = await session.ask(`x\n${mark}`, mark);
+      assert.deepEqual(answer.answered ? answer : answer.end.failure, "not-found");
+    }
+    assert.equal(starts, 1);
+    write("exec cat");
+    assert.deepEqual(await session.ask(`x\n${mark}`, mark), { answered: true, output: "x\n", errors: "" });
+  });
+});
+
 test("a program's file is looked for along the PATH", () => {
   const path = "/no-such-directory:/usr/bin:/bin";
   assert.match(programFile("sh", path), /^\/usr\/bin\/sh \d/);

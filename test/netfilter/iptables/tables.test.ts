@@ -259,7 +259,7 @@ describe("a session is asked instead of starting a program:", () => {
     const held = { lockHeld: () => true };
     const legacy = asking([answered(listing)], alone, held);
     await assertDelayed(legacy.table.apply(lines), /could not get the lock/);
-    await assertDelayed(legacy.table.test(lines), /could not get the lock/);
+    await assertDelayed(legacy.table.test(lines), /would have to wait for the lock/);
     const reading = asking([answered(listing)], { stdout: saved }, held);
     assert.deepEqual((await reading.table.read()).input, ["-j ACCEPT"]);
     assert.deepEqual([...legacy.asked, ...reading.asked], []);
