@@ -111,7 +111,11 @@ export async function purge(config: Config): Promise<readonly string[]> {
 async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
   try {
     assertCapabilities();
-    const { backend, version } = await detectBackend(config.backend, runCommand);
+    const { backend, version } = await detectBackend(
+      config.backend,
+      runCommand,
+      (program) => programFile(program, config.searchPath) !== "",
+    );
     log.info({ backend, version }, "iptables");
     const { protect: protectedNetworks } = config;
     const open: OpenSession = (file, args, greeting) =>

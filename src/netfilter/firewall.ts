@@ -25,6 +25,7 @@ import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
+import { createTableReader, type ReadTables } from "./table-reader.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
@@ -49,6 +50,9 @@ const checkPatience = 600;
 /** That a rehearsal, which is checked like a write, waits for its plan. */
 const planPatience = 1300;
 
+/** How old the reading of a check may be for the pass that follows it. What somebody else changes in between is found by the next look. */
+const sinceCheck = 100;
+
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
@@ -60,6 +64,7 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, sessions, lists, sets, clock } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
+  const reader = createTableReader(tables, clock);
   const kernelLists = createKernelLists({ lists, sets, clock });
   /** Whoever asks the kernel what it would do must not see a pass half way. */
   const exclusive = createExclusive();
@@ -75,20 +80,17 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const stuckSets = new Set<string>();
   const counts = createCountWatch(backend, clock);
 
-  const actualOf = async (reading: Reading, running: readonly LedgerBan[]): Promise<Actual> => {
-    const [four, six] = await Promise.all([tables[4].read(), tables[6].read()]);
-    return {
-      tables: { 4: four, 6: six },
-      sets: reading.sets,
-      lists,
-      running,
-      now: reading.now,
-      readAt: reading.before,
-      writtenEnds: endsMemory.ends,
-      protectedNetworks,
-      stuckSets,
-    };
-  };
+  const actualOf = (found: ReadTables, reading: Reading, running: readonly LedgerBan[]): Actual => ({
+    tables: found,
+    sets: reading.sets,
+    lists,
+    running,
+    now: reading.now,
+    readAt: reading.before,
+    writtenEnds: endsMemory.ends,
+    protectedNetworks,
+    stuckSets,
+  });
 
   const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
     const changed = families.filter((family) => linesOf(family).length > 0);
@@ -108,7 +110,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       kernelLists.wrote(plan.ipset);
       endsMemory.note(plan.ipset, plan.ends, clock.now());
     }
-    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
+    if (families.some((family) => plan.tables[family].length > 0)) {
+      reader.changed();
+      counts.written();
+    }
     // What fails here fails again with the whole change.
     await applyToEach((family) => firstListOf(plan.tables[family], family));
     const outcomes = await applyToEach((family) => plan.tables[family]);
@@ -122,7 +127,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(acceptable(desired), await actualOf(reading, running)), removals };
+    return { planned: planFor(acceptable(desired), actualOf(await reader.read(0), reading, running)), removals };
   };
 
   /** Looks whether the kernel holds what it took. */
@@ -165,6 +170,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       } catch (error) {
         // Whatever went wrong, what was read before is no ground for the next try.
         kernelLists.changed();
+        reader.changed();
         throw error;
       }
     });
@@ -173,11 +179,16 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     await kernelLists.calibrate();
     // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
     const looking = desired.policies === keeper.policies();
-    const { reading, state, running, removals } = await keeper.settle(desired, looking || kernelLists.flushed());
-    const actual = await actualOf(reading, running);
+    const flushed = kernelLists.flushed();
+    // Both mostly wait.
+    const [found, { reading, state, running, removals }] = await Promise.all([
+      reader.read(looking || flushed ? 0 : sinceCheck),
+      keeper.settle(desired, looking || flushed),
+    ]);
+    const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
     const planned = planFor(acceptable(desired), actual);
-    const found = meddling(planned, actual);
+    const differences = meddling(planned, actual);
     await writeTables(planned);
     left = planned;
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
@@ -188,7 +199,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),
-      found: [...removals.found, ...found],
+      found: [...removals.found, ...differences],
       ...afterwards(state),
     };
   };
@@ -273,8 +284,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const [shadowedBy, four, six] = await Promise.all([readShadows(backend, run), tables[4].read(), tables[6].read()]);
-      const found = { 4: four, 6: six };
+      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), reader.read(0)]);
       const inPlace = families.every(
         (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
       );

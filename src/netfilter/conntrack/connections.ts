@@ -51,8 +51,11 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     localAddresses = ownAddresses,
   } = options;
 
-  /** Those that others opened: to a port on which somebody here listens. */
-  const scanSockets: Conntrack["scanSockets"] = async (visit) => {
+  /**
+   * Those that others opened: to a port on which somebody here listens. The kernel walks a table of hundreds of thousands of slots for each
+   * reading, 2 ms for each family, so that those who ask at the same time share one.
+   */
+  const openSockets = createSharedRun(async (): Promise<readonly ConnectedSocket[]> => {
     const listening = new Set<number>();
     const connected: ConnectedSocket[] = [];
     const note = (socket: ReturnType<typeof parseSocketLine>): void => {
@@ -62,7 +65,11 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     for (const each of socketFiles) {
       for await (const lines of linesOf(each)) for (const line of lines) note(parseSocketLine(line));
     }
-    for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
+    return connected.filter(({ localPort }) => listening.has(localPort));
+  });
+
+  const scanSockets: Conntrack["scanSockets"] = async (visit) => {
+    for (const { peer, localPort } of await openSockets()) visit(peer, localPort);
   };
 
   /** Those who ask at the same time share one reading. */

@@ -49,11 +49,14 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
   };
   return {
     unavailable: async () => {
-      const result = await run("ipset", ["list", "-n"]);
-      if (result.failure === "not-found") return `the program ipset is missing: ${remedy}`;
+      const probed = await run("ipset", ["restore", "-exist"], probe);
+      if (probed.exitCode === 0) return null;
+      if (probed.failure === "not-found") return `the program ipset is missing: ${remedy}`;
       // Nothing is to be concluded for good from a program that did not come to its end.
+      if (probed.exitCode === null) throw new EnforcementDelayed(`ipset restore fails: ${said(probed)}`);
+      const result = await run("ipset", ["list", "-n"]);
       if (result.exitCode === null) throw new EnforcementDelayed(`ipset list fails: ${said(result)}`);
-      if (result.exitCode === 0) return probe(run);
+      if (result.exitCode === 0) return `ipset has no sets of the types that are needed (${said(probed)}): ${remedy}`;
       return `ipset does not work here (${said(result)}): ${remedy}`;
     },
     read: async () => legible(parseSavedSets, await ask(["save"])),
@@ -78,18 +81,13 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
   };
 }
 
-/** Whether the kernel has the types of set that are needed: makes one of each and destroys it. */
-async function probe(run: RunCommand): Promise<string | null> {
-  const types = {
-    "cld4-probe-net": "hash:net family inet timeout 0",
-    "cld6-probe-ip": "hash:ip family inet6 netmask 64 timeout 0",
-  };
-  const lines = Object.entries(types).flatMap(([name, words]) => [`create ${name} ${words}`, `destroy ${name}`]);
-  const result = await run("ipset", ["restore", "-exist"], `${lines.join("\n")}\n`);
-  if (result.exitCode === 0) return null;
-  if (result.exitCode === null) throw new EnforcementDelayed(`ipset restore fails: ${said(result)}`);
-  return `ipset has no sets of the types that are needed (${said(result)}): ${remedy}`;
-}
+/** Makes a set of each type that is needed, and destroys it. */
+const probe = [
+  ["cld4-probe-net", "hash:net family inet timeout 0"],
+  ["cld6-probe-ip", "hash:ip family inet6 netmask 64 timeout 0"],
+]
+  .map(([name, words]) => `create ${name} ${words}\ndestroy ${name}\n`)
+  .join("");
 
 /** @throws {EnforcementDelayed} when the text is not what ipset prints */
 function legible<T>(parse: (text: string) => T, text: string): T {

@@ -13,17 +13,21 @@ export class BackendMissingError extends Error {
 
 /**
  * Finds out which backend to use: the one that is asked for, or for `auto` the one that `iptables` on this host is.
+ * @param isThere whether a program is found on the PATH
  * @throws {BackendMissingError}
  */
-export async function detectBackend(wanted: Backend | "auto", run: RunCommand): Promise<{ backend: Backend; version: string }> {
+export async function detectBackend(
+  wanted: Backend | "auto",
+  run: RunCommand,
+  isThere: (program: string) => boolean,
+): Promise<{ backend: Backend; version: string }> {
   const backend = wanted === "auto" ? await hostBackend(run) : wanted;
   const families = [4, 6] as const;
   const programs = families.flatMap((family) => ["-restore", "-save"].map((ending) => `${programOf(family, backend)}${ending}`));
-  const answers = await Promise.all(programs.map(async (program) => ({ program, ...(await run(program, ["--version"])) })));
-  const absent = answers.find(({ failure }) => failure === "not-found");
-  if (absent !== undefined) throw new BackendMissingError(missing(absent.program));
-  const versions = answers.flatMap(({ stdout }) => /v(\d[\w.]*)/.exec(stdout)?.[1] ?? []);
-  return { backend, version: versions[0] ?? "" };
+  const absent = programs.find((program) => !isThere(program));
+  if (absent !== undefined) throw new BackendMissingError(missing(absent));
+  const { stdout } = await run(`${programOf(4, backend)}-restore`, ["--version"]);
+  return { backend, version: /v(\d[\w.]*)/.exec(stdout)?.[1] ?? "" };
 }
 
 async function hostBackend(run: RunCommand): Promise<Backend> {

@@ -10,6 +10,17 @@ export const commentPrefix = "cld:";
  * Written the same way as it is read back, a rule in place is recognised by comparing text.
  */
 export function ruleText(rule: Rule, family: Family): string {
+  const known = texts[family].get(rule);
+  if (known !== undefined) return known;
+  const text = newRuleText(rule, family);
+  texts[family].set(rule, text);
+  return text;
+}
+
+/** The rules of a policy are the same objects from one pass to the next. */
+const texts = { 4: new WeakMap<Rule, string>(), 6: new WeakMap<Rule, string>() } as const;
+
+function newRuleText(rule: Rule, family: Family): string {
   const matches = matchWords(rule.matches, family);
   const target = targetWords(rule.target, family);
   const fingerprint = createHash("sha256")

@@ -68,13 +68,32 @@ function countingChains(family: Family, policies: readonly Policy[], withSets: b
   const chains = new Map<string, readonly Rule[]>();
   const policiesOf = new Map<number, Rule[]>();
   for (const policy of policies) {
-    const [policyChain, overChain] = [`CLD-P-${policy.name}`, `CLD-O-${policy.name}`];
-    chains.set(policyChain, policyRules(policy, family, overChain));
-    chains.set(overChain, overLimitRules(policy, family, withSets));
+    const policyChain = `CLD-P-${policy.name}`;
+    for (const [name, rules] of ownChains(policy, family, withSets)) chains.set(name, rules);
     for (const port of policy.ports) pushRule(policiesOf, port, { matches: [], target: { kind: "jump", chain: policyChain } });
   }
   if (policiesOf.size === 0) return chains;
   return new Map([...dispatchByPort(newConnectionChain, policiesOf), ...chains]);
+}
+
+type OwnChains = readonly (readonly [string, readonly Rule[]])[];
+
+/** Of each policy, those that were made last, by family; of a thousand policies all but one are the same as in the pass before. */
+const made = new WeakMap<Policy, Map<string, OwnChains>>();
+
+function ownChains(policy: Policy, family: Family, withSets: boolean): OwnChains {
+  const variants = made.get(policy) ?? new Map<string, OwnChains>();
+  made.set(policy, variants);
+  const variant = `${family} ${withSets}`;
+  const known = variants.get(variant);
+  if (known !== undefined) return known;
+  const [policyChain, overChain] = [`CLD-P-${policy.name}`, `CLD-O-${policy.name}`];
+  const chains: OwnChains = [
+    [policyChain, policyRules(policy, family, overChain)],
+    [overChain, overLimitRules(policy, family, withSets)],
+  ];
+  variants.set(variant, chains);
+  return chains;
 }
 
 /** Counting comes first and its consequences stand in a chain of their own: editing those leaves the rule that counts, and so its counts, alone. */
