@@ -26,11 +26,11 @@ export const concurrentPolicies: Bench = {
     {
       await using service = await startService({ network, backend, env: { ...settings, PATH: counted.path } });
       for (let round = 0; round < rounds; round += 1) {
-        await counted.starts();
+        await counted.requests();
         await atOnce(service);
-        const starts = (await counted.starts()).filter((line) => line.startsWith("iptables-"));
-        counts.tests.push(starts.filter((line) => line.includes("--test")).length);
-        counts.restores.push(starts.filter((line) => !line.includes("--test")).length);
+        const { restores, tests } = await counted.requests();
+        counts.tests.push(tests);
+        counts.restores.push(restores);
         await deleteAll(service);
       }
       await service.stop();

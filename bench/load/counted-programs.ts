@@ -2,34 +2,68 @@ import { access, chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { createDirectory } from "../../test/support/directories.ts";
 
-/** Programs that note each of their starts. */
+/** What was asked of the programs, whether each request started one or went to one that reads on. */
+export interface Requests {
+  /** Changes of the IPv4 table. */
+  readonly restores: number;
+  /** Changes of it that were only tested. */
+  readonly tests: number;
+  /** Changes of either table, and lines that change sets. */
+  readonly writes: number;
+}
+
+/** Programs that note what they are asked. */
 export interface CountedPrograms {
   /** For the environment of the service. */
   readonly path: string;
-  /** The command lines since the last call, oldest first: name and arguments. */
-  starts(): Promise<readonly string[]>;
+  /** Since the last call. */
+  requests(): Promise<Requests>;
   remove(): void;
 }
 
-const names = ["iptables", "ip6tables"].flatMap((name) => [`${name}-nft-restore`, `${name}-legacy-restore`]).concat("ipset");
+const restorers = (["nft", "legacy"] as const).flatMap((backend) =>
+  ["iptables", "ip6tables"].map((name) => `${name}-${backend}-restore`),
+);
 
-/** Puts programs of the same names before the real ones, which write down that they were started and become these. */
+/** Puts programs of the same names before the real ones, which write down what they read and hand it on. */
 export async function countPrograms(): Promise<CountedPrograms> {
   const directory = await createDirectory();
-  const [bin, log] = [join(directory.path, "bin"), join(directory.path, "starts")];
+  const bin = join(directory.path, "bin");
+  const logOf = (name: string, kind: string): string => join(directory.path, `${name}.${kind}`);
   await mkdir(bin);
-  for (const name of names) {
-    const file = join(bin, name);
-    await writeFile(file, `#!/bin/sh\necho "${name} $*" >> ${log}\nexec ${await whereIs(name)} "$@"\n`);
+  for (const name of [...restorers, "ipset"]) {
+    const [file, real] = [join(bin, name), await whereIs(name)];
+    const script = [
+      "#!/bin/sh",
+      `case "$*" in save* | list* | *--version*) exec ${real} "$@" ;; *--test*) kind=tested ;; *) kind=written ;; esac`,
+      `case "$1" in destroy) echo "$*" >> ${logOf(name, "written")} ;; esac`,
+      `tee -a ${logOf(name, "$kind")} | ${real} "$@"`,
+      "",
+    ];
+    await writeFile(file, script.join("\n"));
     await chmod(file, 0o755);
   }
-  await writeFile(log, "");
+  const take = async (name: string, kind: string): Promise<string> => {
+    const text = await readFile(logOf(name, kind), "utf8").catch(() => "");
+    await writeFile(logOf(name, kind), "");
+    return text;
+  };
+  const changesOf = async (names: readonly string[], kind: string): Promise<number> => {
+    const texts = await Promise.all(names.map((name) => take(name, kind)));
+    return texts.join("").match(/^\*filter\n(?!-S\n)/gm)?.length ?? 0;
+  };
   return {
     path: `${bin}${delimiter}${process.env["PATH"]}`,
-    async starts() {
-      const text = await readFile(log, "utf8");
-      await writeFile(log, "");
-      return text.split("\n").filter(Boolean);
+    async requests() {
+      const isFour = (name: string): boolean => name.startsWith("iptables");
+      const four = await changesOf(restorers.filter(isFour), "written");
+      const six = await changesOf(
+        restorers.filter((name) => !isFour(name)),
+        "written",
+      );
+      // The probe, which makes sets of its own and destroys them, leaves nothing.
+      const sets = (await take("ipset", "written")).match(/^(create|add|del|destroy|flush) (?!cld\d-probe)/gm)?.length ?? 0;
+      return { restores: four, tests: await changesOf(restorers.filter(isFour), "tested"), writes: four + six + sets };
     },
     remove: () => directory.remove(),
   };

@@ -51,9 +51,9 @@ export const starts: Bench = {
         await cp(prepared, state, { recursive: true });
         figures.empty.push(await start(network, state));
         figures.full.push(await start(network, state));
-        await counted.starts();
+        await counted.requests();
         await start(network, state, counted.path);
-        figures.writes.push(writesAmong(await counted.starts()));
+        figures.writes.push((await counted.requests()).writes);
       }
       const work = `start with ${policies.toLocaleString("en")} policies and ${bans.toLocaleString("en")} bans until ready`;
       const row = { backend, raw: figures } as const;
@@ -71,10 +71,3 @@ export const starts: Bench = {
     }
   },
 };
-
-/** How many programs were started to write. The probe of ipset, which makes a set of its own and destroys it, leaves nothing. */
-function writesAmong(lines: readonly string[]): number {
-  const restores = lines.filter((line) => /^ip6?tables/.test(line) && !/--(test|version)/.test(line)).length;
-  const sets = lines.filter((line) => /^ipset (restore|add|del|create|destroy|flush)/.test(line)).length;
-  return restores + Math.max(0, sets - 1);
-}
