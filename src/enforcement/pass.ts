@@ -42,6 +42,8 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
   const sieve = createSieve(firewall);
   /** Ends up to here were tried to be written down, in vain. */
   let triedUntil = Number.NEGATIVE_INFINITY;
+  /** When the last pass began that looked at all bans and came to its end: what has ended since may still be in the kernel. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
   /** No ban or grace ends before that; what was lifted meanwhile may have made it later. */
   let nextEnd = nextEndOf(store, triedUntil);
 
@@ -83,21 +85,28 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
     nextEnd = nextEndOf(store, triedUntil);
   };
 
+  const carryOut = async (desired: Desired, scope: PassScope, sifts: boolean): Promise<PassOutcome> => {
+    if (scope !== "rules")
+      return { report: await firewall.convergeBans(desired, scope === "fresh-bans"), desired, refused: nothing };
+    try {
+      return { report: await firewall.converge(desired), desired, refused: nothing };
+    } catch (error) {
+      if (!sifts || !(error instanceof DomainError && error.code === "kernel-refused")) throw error;
+      return { ...(await sieve.converge(desired)), desired };
+    }
+  };
+
   return {
     run: async (scope, touched, sifts) => {
-      const desired = desiredAt(clock.now(), touched);
+      const begun = clock.now();
+      const desired = desiredAt(begun, touched);
       noteEnds(desired);
-      if (scope !== "rules")
-        return { report: await firewall.convergeBans(desired, scope === "fresh-bans"), desired, refused: nothing };
-      try {
-        return { report: await firewall.converge(desired), desired, refused: nothing };
-      } catch (error) {
-        if (!sifts || !(error instanceof DomainError && error.code === "kernel-refused")) throw error;
-        return { ...(await sieve.converge(desired)), desired };
-      }
+      const outcome = await carryOut(desired, scope, sifts);
+      if (touched === null) lookedAt = begun;
+      return outcome;
     },
     record: async ({ kernelBans }, lifts) => {
-      await removeEnded(clock.now());
+      await removeEnded(Math.min(clock.now(), lookedAt));
       const stored = new Map(store.kernelBans().map((ban) => [keyOf(ban), ban]));
       const seen = new Set(kernelBans.map(keyOf));
       const changed = kernelBans.filter((ban) => !isSame(ban, stored.get(keyOf(ban))));

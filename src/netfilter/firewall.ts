@@ -25,7 +25,6 @@ import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
-import { createTableReader, type ReadTables } from "./table-reader.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
@@ -50,9 +49,6 @@ const checkPatience = 600;
 /** That a rehearsal, which is checked like a write, waits for its plan. */
 const planPatience = 1300;
 
-/** How old the reading of a check may be for the pass that follows it. What somebody else changes in between is found by the next look. */
-const sinceCheck = 100;
-
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
@@ -64,7 +60,10 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, sessions, lists, sets, clock } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const reader = createTableReader(tables, clock);
+  const readTables = async (): Promise<Actual["tables"]> => {
+    const [four, six] = await Promise.all([tables[4].read(), tables[6].read()]);
+    return { 4: four, 6: six };
+  };
   const kernelLists = createKernelLists({ lists, sets, clock });
   /** Whoever asks the kernel what it would do must not see a pass half way. */
   const exclusive = createExclusive();
@@ -80,7 +79,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const stuckSets = new Set<string>();
   const counts = createCountWatch(backend, clock);
 
-  const actualOf = (found: ReadTables, reading: Reading, running: readonly LedgerBan[]): Actual => ({
+  const actualOf = (found: Actual["tables"], reading: Reading, running: readonly LedgerBan[]): Actual => ({
     tables: found,
     sets: reading.sets,
     lists,
@@ -110,10 +109,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       kernelLists.wrote(plan.ipset);
       endsMemory.note(plan.ipset, plan.ends, clock.now());
     }
-    if (families.some((family) => plan.tables[family].length > 0)) {
-      reader.changed();
-      counts.written();
-    }
+    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
     // What fails here fails again with the whole change.
     await applyToEach((family) => firstListOf(plan.tables[family], family));
     const outcomes = await applyToEach((family) => plan.tables[family]);
@@ -127,7 +123,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(acceptable(desired), actualOf(await reader.read(0), reading, running)), removals };
+    return { planned: planFor(acceptable(desired), actualOf(await readTables(), reading, running)), removals };
   };
 
   /** Looks whether the kernel holds what it took. */
@@ -170,7 +166,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       } catch (error) {
         // Whatever went wrong, what was read before is no ground for the next try.
         kernelLists.changed();
-        reader.changed();
         throw error;
       }
     });
@@ -179,11 +174,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     await kernelLists.calibrate();
     // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
     const looking = desired.policies === keeper.policies();
-    const flushed = kernelLists.flushed();
     // Both mostly wait.
     const [found, { reading, state, running, removals }] = await Promise.all([
-      reader.read(looking || flushed ? 0 : sinceCheck),
-      keeper.settle(desired, looking || flushed),
+      readTables(),
+      keeper.settle(desired, looking || kernelLists.flushed()),
     ]);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
@@ -284,7 +278,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), reader.read(0)]);
+      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables()]);
       const inPlace = families.every(
         (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
       );

@@ -1,9 +1,12 @@
 /** Runs `task` for all who ask at the same time. */
 export type SharedRun<T> = () => Promise<T>;
 
+/** Milliseconds. */
+const longestRest = 50;
+
 /**
  * Whoever asks gets the result of a run that begins after they asked: those who ask in one turn of the event loop, or while another
- * run is under way, share the next one. After a run as much time passes as it took, times `rest`, before the next begins: where many ask
+ * run is under way, share the next one. After a run as much time passes as it took, times `rest` and 50 ms at most, before the next begins: where many ask
  * again and again, more of them share, and the runs don't take all of the time. Who asks now and then does not wait.
  */
 export function createSharedRun<T>(task: () => Promise<T>, rest = 0): SharedRun<T> {
@@ -17,7 +20,7 @@ export function createSharedRun<T>(task: () => Promise<T>, rest = 0): SharedRun<
       return await task();
     } finally {
       const ended = performance.now();
-      free = ended + rest * (ended - begun);
+      free = ended + Math.min(longestRest, rest * (ended - begun));
     }
   };
 

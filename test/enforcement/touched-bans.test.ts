@@ -64,6 +64,26 @@ test("a pass after one that failed looks at the rules, hence at all bans", async
   await reconciler.stop();
 });
 
+test("a ban that ends while a pass looks at others is stored until a pass that takes it out of the kernel", async () => {
+  const { reconciler, store, put, now, pass, touched, firewall, turns } = await inStep();
+  await put("192.0.2.3", now() + 60);
+  assert.equal(await reconciler.settle("bans", undefined, ["192.0.2.3"]), true);
+  const release = firewall.hold();
+  const answer = reconciler.settle("bans", undefined, ["192.0.2.1"]);
+  await turns();
+  await pass(70);
+  release();
+  assert.equal(await answer, true);
+  await turns();
+  await pass(50);
+  assert.deepEqual([store.operatorBanCount(), touched()], [2, undefined]);
+  assert.deepEqual(
+    firewall.passes.map(({ desired }) => desired.operatorBans.some(({ address }) => address === "192.0.2.3")).slice(-2),
+    [false, false],
+  );
+  await reconciler.stop();
+});
+
 test("a ban that was asked for ends on time, and the pass that ends it looks at all", async () => {
   const { reconciler, store, put, now, pass, touched } = await inStep();
   await put("192.0.2.3", now() + 700);

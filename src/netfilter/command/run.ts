@@ -21,7 +21,7 @@ export interface OpenProgram {
   write(text: string): void;
   /** Hands on what it prints from now on, and keeps this process alive for it. @returns ends both */
   listen(listener: { readonly output: (piece: string) => void; readonly errors: (piece: string) => void }): () => void;
-  /** Ends its input, upon which it ends by itself. */
+  /** Ends its input, upon which it ends by itself, or is ended after a while. */
   close(): void;
   /** Ends it at once. */
   kill(): void;
@@ -31,6 +31,8 @@ export interface OpenProgram {
 
 /** Longest time that one program may take, in milliseconds; one that does nothing at all is ended much sooner. */
 const timeLimit = 10_000;
+/** Milliseconds in which a program has to end after its input. */
+const endLimit = 5000;
 const always = {
   reject: false,
   // A child that goes on holds the outputs open, and the wait would go on with it.
@@ -92,7 +94,11 @@ export function openProgram(file: string, args: readonly string[]): OpenProgram 
         release();
       };
     },
-    close: () => void stdin.end(),
+    close: () => {
+      stdin.end();
+      const limit = setTimeout(() => running.kill("SIGKILL"), endLimit).unref();
+      void running.then(() => clearTimeout(limit));
+    },
     kill: () => void running.kill("SIGKILL"),
     ended: running.then((result) => resultOf({ ...result, stdout: "", stderr: "" }, false)),
   };

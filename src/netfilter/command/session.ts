@@ -61,6 +61,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
 
   const request = async (asked: OpenProgram, text: string, mark: string): Promise<SessionAnswer> => {
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
+    const isFirst = requests === 0;
     requests += 1;
     const answer = createAnswer(mark);
     let failure: "timed-out" | "hung" | "ENOBUFS" | undefined;
@@ -86,6 +87,8 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     const endWatch = asked.pid === undefined ? () => undefined : onceQuiet(asked.pid, () => kill("hung"));
     asked.write(text);
     const outcome = await promise;
+    if (isFirst && !outcome.answered && failure === "hung")
+      silent = { identity: opened, until: performance.now() + restAfterSilence };
     clearTimeout(limit);
     endWatch();
     stopListening();
@@ -99,9 +102,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     const next = start();
     if (greeting === undefined) return next;
     const answer = await request(next, greeting, greeting);
-    if (answer.answered) return next;
-    if (answer.end.failure === "hung") silent = { identity: opened, until: performance.now() + restAfterSilence };
-    return null;
+    return answer.answered ? next : null;
   };
 
   return {

@@ -2,13 +2,26 @@ import { readFileSync, statSync } from "node:fs";
 
 /**
  * Whether some program holds the lock of the legacy backend, or waits for it, at this moment.
- * @param file the lock file
+ * @param path the lock file; on a file system whose files have another device for stat(2) than for proc_locks(5) it is never seen to be held
  */
-export function isLockHeld(file: string): boolean {
-  const stats = statSync(file, { throwIfNoEntry: false });
+export function isLockHeld(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return false;
-  // proc_locks(5): the kernel's number of the device can be another than that of stat(2), on overlayfs for one.
-  return readLocks().some((line) => line.includes(" FLOCK ") && line.includes(`:${stats.ino} `));
+  const file = `${hexadecimal(majorOf(stats.dev))}:${hexadecimal(minorOf(stats.dev))}:${stats.ino}`;
+  return readLocks().some((line) => line.includes(" FLOCK ") && line.includes(` ${file} `));
+}
+
+/** As makedev(3) puts them together. */
+function majorOf(device: number): number {
+  return (device >>> 8) & 0xfff;
+}
+
+function minorOf(device: number): number {
+  return (device & 0xff) | ((device >>> 12) & 0xfff00);
+}
+
+function hexadecimal(number: number): string {
+  return number.toString(16).padStart(2, "0");
 }
 
 function readLocks(): readonly string[] {

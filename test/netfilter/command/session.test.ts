@@ -161,6 +161,23 @@ test("a program that reads to the end before it answers is as good as none, unti
   });
 });
 
+test("where there is no greeting, the first request finds out, and those after it do not try", async () => {
+  let starts = 0;
+  const session = createSession(
+    () => {
+      starts += 1;
+      return openProgram(fixture("hang"), []);
+    },
+    () => "",
+  );
+  const failures: unknown[] = [];
+  for (let n = 0; n < 3; n += 1) {
+    const answer = await session.ask(mark, mark);
+    failures.push(answer.answered || answer.end.failure);
+  }
+  assert.deepEqual([failures, starts], [["hung", "not-found", "not-found"], 1]);
+});
+
 test("a program's file is looked for along the PATH", () => {
   const path = "/no-such-directory:/usr/bin:/bin";
   assert.match(programFile("sh", path), /^\/usr\/bin\/sh \d/);

@@ -246,11 +246,14 @@ describe("a session is asked instead of starting a program:", () => {
     for (const [end, message] of [
       [{ failure: "hung" }, /hangs and was ended/],
       [{}, /ended by a signal/],
+      [{ exitCode: 0 }, /ended before it answered/],
     ] as const) {
       const { table, calls } = asking([ended(end)]);
       await assertDelayed(table.apply(lines), message);
-      await assertDelayed(table.read(), message);
       assert.deepEqual(calls, []);
+      // A question changes nothing.
+      assert.deepEqual((await table.read()).input, ["-j ACCEPT"]);
+      assert.deepEqual(calls, [["iptables-legacy-save", ["-t", "filter"]]]);
     }
   });
 
