@@ -65,7 +65,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return { 4: four, 6: six };
   };
   const kernelLists = createKernelLists({ lists, sets, clock });
-  /** Whoever asks the kernel what it would do must not see a pass half way. */
+  // Whoever asks the kernel what it would do must not see a pass half way.
   const exclusive = createExclusive();
   const keeper = createBanKeeper({ lists, sets, kernelLists, protectedNetworks });
   const planFor = backend === "legacy" ? planSparingly : planPass;
