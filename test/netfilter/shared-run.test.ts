@@ -28,30 +28,6 @@ describe("a shared run", () => {
     assert.deepEqual(await Promise.all(later), [2, 2]);
   });
 
-  it("rests as long as it is told to, so that who asks meanwhile shares the next one, and who asks later does not wait", async (t) => {
-    t.mock.timers.enable({ apis: ["setTimeout"] });
-    let now = 0;
-    t.mock.method(performance, "now", () => now);
-    const turns = async () => {
-      for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    };
-    let runs = 0;
-    const shared = createSharedRun(async () => {
-      now += 10;
-      runs += 1;
-      return runs;
-    }, 2);
-    assert.equal(await shared(), 1);
-    const early = [shared(), shared()];
-    await turns();
-    assert.equal(runs, 1);
-    now += 20;
-    t.mock.timers.tick(20);
-    assert.deepEqual(await Promise.all(early), [2, 2]);
-    now += 20;
-    assert.equal(await shared(), 3);
-  });
-
   it("tells all who share it of its failure, and nobody after them", async () => {
     let runs = 0;
     const shared = createSharedRun(async () => {

@@ -40,8 +40,6 @@ export interface Conntrack {
 
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
-/** How much longer than a look at the sockets nobody looks again. */
-const lookRest = 2;
 /** Programs that run at the same time. */
 const commandsAtOnce = 4;
 
@@ -68,7 +66,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
       for await (const lines of linesOf(each)) for (const line of lines) note(parseSocketLine(line));
     }
     return connected.filter(({ localPort }) => listening.has(localPort));
-  }, lookRest);
+  });
 
   const scanSockets: Conntrack["scanSockets"] = async (visit) => {
     for (const { peer, localPort } of await openSockets()) visit(peer, localPort);
