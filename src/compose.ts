@@ -1,31 +1,16 @@
-import { createHmac } from "node:crypto";
-import { networkInterfaces } from "node:os";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
-import packageJson from "../package.json" with { type: "json" };
-import { createAccess } from "./api/access/access.ts";
-import { createFailedAttempts } from "./api/access/failed-attempts.ts";
-import { createConnectionLimit } from "./api/connection-limit.ts";
 import { listen } from "./api/listen.ts";
 import { type ListenerTls, readListenerTls, reloadTls } from "./api/listener-tls.ts";
-import { createServer } from "./api/server.ts";
 import type { Config, Listener, TlsFiles } from "./config.ts";
-import { createAuditService } from "./domain/audit-service.ts";
-import { createBanService } from "./domain/ban-service.ts";
 import { createConfirmationService } from "./domain/confirmation-service.ts";
-import { createLookService } from "./domain/look-service.ts";
-import { createPolicyService } from "./domain/policy-service.ts";
-import type { Store } from "./domain/ports.ts";
-import type { ConfirmationService } from "./domain/services.ts";
-import { createTokenService } from "./domain/token-service.ts";
 import { createDeadlines } from "./enforcement/deadlines.ts";
-import { createReconciler, type Reconciler } from "./enforcement/reconciler.ts";
+import { createReconciler } from "./enforcement/reconciler.ts";
 import { createStoreWatch } from "./enforcement/store-watch.ts";
 import { createLogDestination } from "./log-destination.ts";
 import { programFile } from "./netfilter/command/program-file.ts";
 import { openProgram, runCommand } from "./netfilter/command/run.ts";
 import { createSession, type OpenSession } from "./netfilter/command/session.ts";
-import { createConntrack } from "./netfilter/conntrack/connections.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
@@ -34,7 +19,6 @@ import type { TableSessions } from "./netfilter/iptables/tables.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
 import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
-import { createSurroundings } from "./netfilter/surroundings.ts";
 import { createServiceManager, type Supervision } from "./service-manager.ts";
 import { StartError } from "./start-error.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
@@ -70,10 +54,14 @@ export async function startService(config: Config, supervision: Supervision | nu
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });
   const deadlines = createDeadlines({ confirmations, clock: systemClock, log });
   const storeWatch = createStoreWatch({ store, clock: systemClock, log });
-  const servers = orStartError(() => createServers(config, { store, firewall, reconciler, confirmations, log }));
+  const tls = config.tls === null ? undefined : usableTls(config.tls);
+  const adminToken = orStartError(() => loadAdminToken(config.stateDirectory));
   const manager = createServiceManager({ supervision, run: runCommand, clock: systemClock, progress: reconciler, log });
-  // Both mostly wait: for programs, and for the event loop.
-  await Promise.all([reconciler.start(), ...servers.map(({ app }) => app.ready())]);
+  const firstPass = reconciler.start();
+  // The kernel comes first: while programs read it, the larger part of this process is loaded.
+  const { createServers } = await import("./servers.ts");
+  const servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
+  await Promise.all([firstPass, ...servers.map(({ app }) => app.ready())]);
   deadlines.start();
   storeWatch.start();
   const stop = async (): Promise<void> => {
@@ -141,82 +129,6 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
       throw new StartError(exitCodes.missing, error.message);
     throw error;
   }
-}
-
-interface Layers {
-  readonly store: Store;
-  readonly firewall: NetfilterFirewall;
-  readonly reconciler: Reconciler;
-  readonly confirmations: ConfirmationService;
-  readonly log: Logger;
-}
-
-function createServers(
-  config: Config,
-  layers: Layers,
-): readonly { readonly app: FastifyInstance; readonly listener: Listener }[] {
-  const { store, firewall, reconciler: enforcer, log } = layers;
-  const adminToken = loadAdminToken(config.stateDirectory);
-  const connections = createConntrack({ run: runCommand });
-  const onLoss = (error: unknown) => log.warn({ reason: String(error) }, "a refusal could not be written to the audit");
-  const audit = createAuditService({ store, clock: systemClock, onLoss });
-  const shared = {
-    store,
-    audit,
-    firewall,
-    enforcer,
-    connections,
-    surroundings: createSurroundings({ connections }),
-    clock: systemClock,
-    protectedNetworks: config.protect,
-    apiPorts: config.listeners.flatMap((listener) => (listener.kind === "tcp" ? [listener.port] : [])),
-  };
-  const policies = createPolicyService(shared);
-  const bans = createBanService(shared);
-  const look = createLookService(shared);
-  const tokens = createTokenService(shared);
-  const access = createAccess(adminToken, tokens);
-  const attempts = createFailedAttempts(systemClock);
-  const connectionLimit = createConnectionLimit({ log });
-  const tls = config.tls === null ? undefined : usableTls(config.tls);
-  return config.listeners.map((listener) => ({
-    listener,
-    app: createServer({
-      transport: listener.kind,
-      policies,
-      bans,
-      look,
-      inspector: firewall.inspector,
-      enforcement: enforcer,
-      confirmations: layers.confirmations,
-      enforcer,
-      tokens,
-      audit,
-      access,
-      attempts,
-      hosts: listener.kind === "unix" ? null : hostsOf(listener.host, config.allowedHosts),
-      readiness: () => {
-        const reason = enforcer.failure() ?? store.failure();
-        return reason === null ? { ready: true } : { ready: false, reason };
-      },
-      cursorSecret: createHmac("sha256", adminToken).update("cursors").digest(),
-      version: packageJson.version,
-      logger: log,
-      connectionLimit,
-      ...(tls === undefined || listener.kind === "unix" ? {} : { tls }),
-    }),
-  }));
-}
-
-/** What the `Host` of a request may be: where it listens, and what the settings add. */
-function hostsOf(host: string, allowed: readonly string[]): ReadonlySet<string> {
-  const anywhere = host === "0.0.0.0" || host === "::";
-  const own = anywhere
-    ? Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address))
-    : [host];
-  const loopback =
-    anywhere || host === "localhost" || host === "::1" || host.startsWith("127.") ? ["localhost", "127.0.0.1", "::1"] : [];
-  return new Set([...own, ...loopback, ...allowed]);
 }
 
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */

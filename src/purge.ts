@@ -1,3 +1,4 @@
+import "./heap.ts";
 import { purge } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 import { StartError } from "./start-error.ts";

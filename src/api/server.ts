@@ -29,6 +29,7 @@ import { problemRoutes } from "./problems/routes.ts";
 import { recentRoutes } from "./recent/routes.ts";
 import { closeConnectionsWhenStopping, setCommonHeaders } from "./requests/answer-headers.ts";
 import { acceptJson } from "./requests/json-body.ts";
+import { buildLazyValidators } from "./requests/lazy-validators.ts";
 import { createOtherMethods, noteRoutes } from "./requests/method-not-allowed.ts";
 import { defaultOverloadLimits, type OverloadLimits, refuseOverload } from "./requests/overload.ts";
 import "./requests/route-config.ts";
@@ -87,6 +88,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
     ...(logger === false ? { logger } : { loggerInstance: logger }),
     genReqId: () => randomUUID(),
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1024 },
+    // The schemas of answers describe; what a handler answers is sent as it is, and nothing of it is dropped.
+    schemaController: {
+      compilersFactory: { buildValidator: buildLazyValidators, buildSerializer: () => () => JSON.stringify },
+    },
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
     frameworkErrors: frameworkErrorHandler((request) => {
       gate.letIn(request, { route: undefined, isPublic: false });
@@ -94,8 +99,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
     clientErrorHandler: answerClientError,
   });
   options.connectionLimit?.watch(app.server);
-  // The schemas of answers describe; what a handler answers is sent as it is, and nothing of it is dropped.
-  app.setSerializerCompiler(() => JSON.stringify);
 
   const routes = noteRoutes(app);
   const otherMethods = createOtherMethods(routes);

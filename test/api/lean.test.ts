@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { root } from "../support/service.ts";
 
-test("a service that was asked nothing yet has loaded neither TypeBox, nor what makes the document and its page, nor a client for the web", () => {
-  const compose = JSON.stringify(join(root, "src/compose.ts"));
+test("a service that was asked nothing yet has loaded neither TypeBox, nor Ajv, nor what makes the document and its page, nor a client for the web", () => {
+  const [compose, servers] = ["compose", "servers"].map((name) => JSON.stringify(join(root, `src/${name}.ts`)));
   const openapi = JSON.stringify(join(root, "scripts/generate-openapi.ts"));
   const program = `
     import { registerHooks } from "node:module";
     const loaded = new Set();
     registerHooks({ load: (url, context, next) => (loaded.add(/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1]), next(url, context)) });
     await import(${compose});
+    await import(${servers});
     const web = () => process.moduleLoadList.some((name) => name.endsWith("undici/undici"));
     console.log(JSON.stringify({ packages: [...loaded], web: web() }));
     const { renderOpenapi } = await import(${openapi});
@@ -22,7 +23,7 @@ test("a service that was asked nothing yet has loaded neither TypeBox, nor what 
     .trim()
     .split("\n")
     .map((line): { packages: string[]; web?: boolean } => JSON.parse(line));
-  const rare = ["typebox", "@fastify/swagger", "@fastify/swagger-ui", "@fastify/static", "yaml", "glob"];
+  const rare = ["typebox", "ajv", "@fastify/swagger", "@fastify/swagger-ui", "@fastify/static", "yaml", "glob"];
   assert.ok(before && after);
   assert.ok(before.packages.includes("fastify"));
   assert.deepEqual(

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { framed, number, readFrames, textsOf } from "./frames.ts";
 import type { Network, Side } from "./namespaces.ts";
 
 /** One TCP connection to make; `timeout` in milliseconds. */
@@ -44,22 +44,6 @@ export interface BurstResult {
   readonly ended: number;
 }
 
-/** What goes over an agent's stdin. */
-export type AgentCommand =
-  | { readonly op: "listen"; readonly address: string; readonly port: number }
-  | ({ readonly op: "connect"; readonly timeout: number } & Target)
-  | ({ readonly op: "burst" } & Burst)
-  | { readonly op: "send"; readonly connection: number; readonly timeout: number }
-  | { readonly op: "close"; readonly connection: number }
-  | { readonly op: "state" };
-
-/** What comes back over an agent's stdout. */
-export interface AgentReply {
-  readonly id: number;
-  readonly result?: Attempt | readonly BurstResult[] | EchoOutcome | AgentState | null;
-  readonly error?: string;
-}
-
 /** A process inside one namespace that makes and answers real TCP connections. */
 export interface Agent {
   /** Starts an echo server. */
@@ -79,43 +63,60 @@ export const defaultTimeout = 600;
 
 /** Starts an agent; it ends with the network. */
 export function startAgent(network: Network, side: Side): Agent {
-  const child = network.spawn(side, process.execPath, [join(import.meta.dirname, "net-agent.ts")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const waiting = new Map<number, { resolve(result: AgentReply["result"]): void; reject(error: Error): void }>();
+  const child = network.spawn(side, "perl", [join(import.meta.dirname, "net-agent.pl")], { stdio: ["pipe", "pipe", "inherit"] });
+  const waiting = new Map<number, PromiseWithResolvers<readonly string[]>>();
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error("the agent has no pipes");
   let nextId = 1;
 
-  createInterface({ input: stdout }).on("line", (line) => {
-    const answer = JSON.parse(line) as AgentReply;
-    const caller = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if (answer.error === undefined) caller?.resolve(answer.result);
-    else caller?.reject(new Error(`agent in ${side}: ${answer.error}`));
+  readFrames(stdout, (frame) => {
+    const id = frame.readUInt32BE(0);
+    const [status, ...results] = textsOf(frame.subarray(4));
+    const caller = waiting.get(id);
+    waiting.delete(id);
+    if (status === "ok") caller?.resolve(results);
+    else caller?.reject(new Error(`agent in ${side}: ${results.join(" ")}`));
   });
   child.once("close", () => {
     for (const { reject } of waiting.values()) reject(new Error(`the agent in ${side} ended`));
   });
   stdin.on("error", () => {});
 
-  const ask = (command: AgentCommand): Promise<AgentReply["result"]> =>
-    new Promise((resolve, reject) => {
-      if (child.exitCode !== null || child.signalCode !== null) return reject(new Error(`the agent in ${side} has ended`));
-      const id = nextId++;
-      waiting.set(id, { resolve, reject });
-      stdin.write(`${JSON.stringify({ id, command })}\n`);
-    });
+  const ask = (...words: readonly (string | number)[]): Promise<readonly string[]> => {
+    if (child.exitCode !== null || child.signalCode !== null) return Promise.reject(new Error(`the agent in ${side} has ended`));
+    const id = nextId++;
+    const result = Promise.withResolvers<readonly string[]>();
+    waiting.set(id, result);
+    stdin.write(Buffer.concat(framed(Buffer.concat([number(id), ...words.flatMap((word) => framed(String(word)))]))));
+    return result.promise;
+  };
   return {
     async listen(address, port) {
-      await ask({ op: "listen", address, port });
+      await ask("listen", address, port);
     },
-    connect: async (target) => (await ask({ op: "connect", timeout: defaultTimeout, ...target })) as Attempt,
-    burst: async (burst) => (await ask({ op: "burst", ...burst })) as readonly BurstResult[],
-    send: async (connection, timeout = defaultTimeout) => (await ask({ op: "send", connection, timeout })) as EchoOutcome,
+    async connect({ from, to, port, timeout = defaultTimeout }) {
+      const [outcome, connection] = await ask("connect", from, to, port, timeout);
+      return outcome === "connected" ? { outcome, connection: Number(connection) } : ({ outcome } as Attempt);
+    },
+    async burst({ targets, each, timeout }) {
+      const words = await ask("burst", each, timeout, ...targets.flatMap(({ from, to, port }) => [from, to, port]));
+      const results: BurstResult[] = [];
+      for (let at = 0; at < words.length; at += 4) {
+        const [from = "", outcome, begun, ended] = words.slice(at, at + 4);
+        results.push({ from, outcome: outcome as Attempt["outcome"], begun: Number(begun), ended: Number(ended) });
+      }
+      return results;
+    },
+    async send(connection, timeout = defaultTimeout) {
+      const [outcome] = await ask("send", connection, timeout);
+      return outcome as EchoOutcome;
+    },
     async close(connection) {
-      await ask({ op: "close", connection });
+      await ask("close", connection);
     },
-    state: async () => (await ask({ op: "state" })) as AgentState,
+    async state() {
+      const [listening = [], peers = [], open = []] = (await ask("state")).map((list) => list.split(",").filter(Boolean));
+      return { listening, accepted: peers.length, peers, open: open.map(Number) };
+    },
   };
 }

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import { framed, number, readFrames, textsOf } from "./frames.ts";
 
 /** A command to run; `namespace`: the network namespace it is for, empty for that of the tests. */
 export interface Command {
@@ -57,7 +58,7 @@ function startRunner(ended: () => void): Runner {
       else stream.ref();
     }
   };
-  readFrames(child, (frame) => {
+  readFrames(child.stdout, (frame) => {
     const [id, code] = [frame.readUInt32BE(0), frame.readInt32BE(4)];
     const [stdout = "", stderr = ""] = textsOf(frame.subarray(8));
     waiting.get(id)?.resolve({ code, stdout, stderr });
@@ -89,43 +90,4 @@ function startRunner(ended: () => void): Runner {
     },
     kill: (namespace) => send(0, namespace),
   };
-}
-
-function readFrames({ stdout }: ChildProcess, onFrame: (frame: Buffer) => void): void {
-  let parts: Buffer[] = [];
-  let [received, wanted] = [0, 4];
-  stdout?.on("data", (part: Buffer) => {
-    parts.push(part);
-    received += part.length;
-    if (received < wanted) return;
-    let all = Buffer.concat(parts);
-    while (all.length >= 4 && all.length >= 4 + all.readUInt32BE(0)) {
-      const end = 4 + all.readUInt32BE(0);
-      onFrame(all.subarray(4, end));
-      all = all.subarray(end);
-    }
-    wanted = all.length < 4 ? 4 : 4 + all.readUInt32BE(0);
-    parts = [all];
-    received = all.length;
-  });
-}
-
-function textsOf(frame: Buffer): readonly string[] {
-  const texts: string[] = [];
-  for (let start = 0; start < frame.length; ) {
-    const end = start + 4 + frame.readUInt32BE(start);
-    texts.push(frame.toString("utf8", start + 4, end));
-    start = end;
-  }
-  return texts;
-}
-
-function framed(content: string | Buffer): readonly Buffer[] {
-  return [number(Buffer.byteLength(content)), Buffer.from(content)];
-}
-
-function number(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }
