@@ -29,7 +29,7 @@ import { systemClock } from "./system-clock.ts";
 /** Exit codes with a meaning of their own; after sysexits.h. */
 const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
 
-/** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.8 s at most. */
+/** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.7 s at most. */
 const stopLimit = 4000;
 
 /** The running service. */

@@ -225,7 +225,7 @@ export class EnforcementDelayed extends Error {
 /** Asks for passes and tells what came of them. */
 export interface Enforcer {
   /**
-   * Waits for a pass that covers the store's present revision, until 1.8 s after `since` (of the monotonic clock, by default now);
+   * Waits for a pass that covers the store's present revision, until 1.7 s after `since` (of the monotonic clock, by default now);
    * false when it is not in the kernel by then.
    * @param touched for scope `bans`: the addresses that the change was about; without them, the pass looks at all bans
    * @throws {DomainError} `kernel-refused` for scope `rules`, when the kernel says no to the rules as they are stored now

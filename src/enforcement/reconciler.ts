@@ -21,7 +21,7 @@ const times = {
   /** After which a pass that still runs is told as a failure. */
   longPass: 2500,
   /** That a write may have taken until it is answered with "pending"; and that it waits for its pass at least. */
-  settle: 1800,
+  settle: 1700,
   leastSettle: 100,
 } as const;
 
