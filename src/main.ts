@@ -1,4 +1,3 @@
-import "./heap.ts";
 import { existsSync } from "node:fs";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";

@@ -1,4 +1,3 @@
-import "./heap.ts";
 import { purge } from "./compose.ts";
 import { ConfigError, loadConfig, loadDotEnv } from "./config.ts";
 import { StartError } from "./start-error.ts";

@@ -11,6 +11,7 @@ import { createServer } from "./api/server.ts";
 import type { Config, Listener } from "./config.ts";
 import { createAuditService } from "./domain/audit-service.ts";
 import { createBanService } from "./domain/ban-service.ts";
+import { createCohorts, inCohorts } from "./domain/cohorts.ts";
 import { createLookService } from "./domain/look-service.ts";
 import { createPolicyService } from "./domain/policy-service.ts";
 import type { Store } from "./domain/ports.ts";
@@ -53,7 +54,7 @@ export function createServers(layers: Layers): readonly { readonly app: FastifyI
     apiPorts: config.listeners.flatMap((listener) => (listener.kind === "tcp" ? [listener.port] : [])),
   };
   const policies = createPolicyService(shared);
-  const bans = createBanService(shared);
+  const bans = inCohorts(createBanService(shared), createCohorts(systemClock));
   const look = createLookService(shared);
   const tokens = createTokenService(shared);
   const access = createAccess(adminToken, tokens);

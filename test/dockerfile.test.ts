@@ -52,7 +52,7 @@ test("every path that is copied exists and is let through by .dockerignore", () 
 });
 
 test("the entry point is a file of the image, run without npm or a shell", () => {
-  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "src/main.ts"]']);
+  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "--max-semi-space-size=4", "src/main.ts"]']);
   assert.ok(existsSync(join(root, "src/main.ts")));
 });
 

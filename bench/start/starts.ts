@@ -1,6 +1,7 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { createDirectory } from "../../test/support/directories.ts";
+import { type Backend, program } from "../../test/support/kernel.ts";
 import { createNetwork, type Network } from "../../test/support/namespaces.ts";
 import { startService } from "../../test/support/service.ts";
 import type { Bench } from "../harness/bench.ts";
@@ -40,10 +41,13 @@ export const starts: Bench = {
         await putBans(service, 0, bans);
         await service.stop();
       }
-      const figures: { readonly empty: number[]; readonly full: number[]; readonly writes: number[] } = {
+      const figures: Record<"empty" | "full" | "writes" | "node" | "saves" | "restores", number[]> = {
         empty: [],
         full: [],
         writes: [],
+        node: [],
+        saves: [],
+        restores: [],
       };
       for (let round = 0; round < rounds; round += 1) {
         await using network = await createNetwork();
@@ -54,6 +58,8 @@ export const starts: Bench = {
         await counted.requests();
         await start(network, state, counted.path);
         figures.writes.push((await counted.requests()).writes);
+        const bare = await bareTimes(network, backend, directory.path);
+        for (const name of ["node", "saves", "restores"] as const) figures[name].push(bare[name]);
       }
       const work = `start with ${policies.toLocaleString("en")} policies and ${bans.toLocaleString("en")} bans until ready`;
       const row = { backend, raw: figures } as const;
@@ -64,6 +70,12 @@ export const starts: Bench = {
           { ...row, work: `${work}, into a kernel that has them: writes`, unit: "count", bar: { atMost: 0 } },
           figures.writes,
         ),
+        finding({ ...row, work: "Node alone, without a program", unit: "s" }, figures.node),
+        finding(
+          { ...row, work: "the bare programs: both tables and the sets saved from a kernel that has them", unit: "s" },
+          figures.saves,
+        ),
+        finding({ ...row, work: "the bare programs: the same restored to an empty kernel", unit: "s" }, figures.restores),
       ];
     } finally {
       counted.remove();
@@ -71,3 +83,30 @@ export const starts: Bench = {
     }
   },
 };
+
+/** Seconds that the programs take for as much, one after another. */
+async function bareTimes(network: Network, backend: Backend, directory: string) {
+  await using other = await createNetwork();
+  const time = async (where: Network, ...commands: readonly string[]): Promise<number> => {
+    const begun = performance.now();
+    await where.exec("host", "sh", ["-ec", commands.join("\n")]);
+    return (performance.now() - begun) / 1000;
+  };
+  const [four, six, sets] = ["four", "six", "sets"].map((name) => join(directory, name));
+  const table = (family: 4 | 6, does: "-save" | "-restore") => program(backend, family, does);
+  return {
+    node: await time(other, `${process.execPath} -e 0`),
+    saves: await time(
+      network,
+      `ipset save > ${sets}`,
+      `${table(4, "-save")} -t filter > ${four}`,
+      `${table(6, "-save")} -t filter > ${six}`,
+    ),
+    restores: await time(
+      other,
+      `ipset restore < ${sets}`,
+      `${table(4, "-restore")} < ${four}`,
+      `${table(6, "-restore")} < ${six}`,
+    ),
+  };
+}

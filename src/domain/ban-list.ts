@@ -1,5 +1,5 @@
 import type { Ban, BanCause, OperatorBan } from "./ban.ts";
-import { createPlaces, placeOf, placesUpTo } from "./ban-places.ts";
+import { createPlaces, type Place, placeOf, placesUpTo } from "./ban-places.ts";
 import { addressFrom, isLive, networkFrom } from "./ban-rules.ts";
 import { contains, formatNetwork, type Network, networksAround } from "./network.ts";
 import type { DesiredState, KernelView, ViewedBan } from "./ports.ts";
@@ -21,20 +21,25 @@ export function mergeBan(
   kernelBans: readonly ViewedBan[],
   { view, inStep, now }: BanSources,
 ): Ban | undefined {
-  const live = kernelBans.filter((ban) => isLive(ban, now));
-  const policyCauses = oneForEach(
-    live.flatMap(({ policies, since, expiresAt }) =>
-      policies.map((policy) => ({ by: "policy" as const, policy, since, expiresAt })),
-    ),
-  ).sort(byPolicy);
-  if (operator === undefined || !isLive(operator, now)) {
+  const running = operator !== undefined && isLive(operator, now) ? operator : undefined;
+  // Most bans of a long list are an operator's alone.
+  const live = kernelBans.length === 0 ? kernelBans : kernelBans.filter((ban) => isLive(ban, now));
+  const policyCauses = live.length === 0 ? [] : causesOf(live);
+  if (running === undefined) {
     if (policyCauses.length === 0) return undefined;
     const enforced = inStep && live.some((ban) => ban.enforced);
     return { address, expiresAt: latestEnd(policyCauses), enforced, causes: policyCauses };
   }
-  const { actor, reason, since, expiresAt } = operator;
+  const { actor, reason, since, expiresAt } = running;
   const causes: readonly BanCause[] = [{ by: "operator", actor, reason, since, expiresAt }, ...policyCauses];
   return { address, expiresAt: latestEnd(causes), enforced: inStep && view.operatorBans.has(address), causes };
+}
+
+function causesOf(kernelBans: readonly ViewedBan[]): readonly PolicyCause[] {
+  const causes = kernelBans.flatMap(({ policies, since, expiresAt }) =>
+    policies.map((policy) => ({ by: "policy" as const, policy, since, expiresAt })),
+  );
+  return oneForEach(causes).sort(byPolicy);
 }
 
 /** A policy can have banned a source under earlier and later terms: that is one cause, from the first to the last. */
@@ -58,23 +63,29 @@ export function createBanList(state: DesiredState): BanList {
     const covered = covers === undefined ? undefined : addressFrom(covers, "covers");
     const around = within === undefined ? undefined : networkFrom(within, "within");
     const start = after === undefined ? undefined : networkFrom(after, "cursor");
+    const isWithin = (network: Network): boolean => around === undefined || contains(around, network);
     const hasCause = causeMatcher(by, policy);
 
     return (sources) => {
       const { at, kernelAddresses } = readBans(state, sources);
       const places = covered === undefined ? placesOf(state, kernelAddresses) : networksAround(covered).map(placeOf);
-      // Lazily, so that a page makes only its own bans.
-      return places
-        .slice(start === undefined ? 0 : placesUpTo(places, start))
-        .values()
-        .filter(({ network }) => around === undefined || contains(around, network))
-        .map(({ address }) => at(address))
-        .filter((ban) => ban !== undefined)
-        .filter(hasCause)
-        .take(limit)
-        .toArray();
+      return bansOf(start === undefined ? places : places.slice(placesUpTo(places, start)), limit, ({ address, network }) => {
+        const ban = isWithin(network) ? at(address) : undefined;
+        return ban !== undefined && hasCause(ban) ? ban : undefined;
+      });
     };
   };
+}
+
+/** The first bans, so that a page makes only its own. */
+function bansOf(places: readonly Place[], limit: number, banAt: (place: Place) => Ban | undefined): readonly Ban[] {
+  const found: Ban[] = [];
+  for (const place of places) {
+    if (found.length >= limit) break;
+    const ban = banAt(place);
+    if (ban !== undefined) found.push(ban);
+  }
+  return found;
 }
 
 /** The bans that hit `network`, widest first. */

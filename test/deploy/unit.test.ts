@@ -39,7 +39,8 @@ test("systemd-analyze finds nothing wrong with the unit, once its files are wher
 });
 
 test("the command is the pinned node with the service's entry point, in the directory that the README installs to", () => {
-  const [node = "", entry = "", ...rest] = values("ExecStart").join().split(" ");
+  const [node = "", flag, entry = "", ...rest] = values("ExecStart").join().split(" ");
+  assert.equal(flag, "--max-semi-space-size=4");
   assert.deepEqual(rest, []);
   assert.deepEqual(values("WorkingDirectory"), [installedAt]);
   assert.equal(node, `${installedAt}/node_modules/.bin/node`);

@@ -55,13 +55,22 @@ const routes: Readonly<Record<Side, (network: string) => string>> = {
 
 let created = 0;
 
+/** How a network is to be. */
+export interface NetworkOptions {
+  /**
+   * The slots of its table of sockets, a power of 2; by default it shares the machine's, which has hundreds of thousands, so that each
+   * look at /proc/net/tcp takes milliseconds. Kernels before 6.1 know only that one.
+   */
+  readonly socketSlots?: number;
+}
+
 /** Builds the two namespaces and resolves once a packet really gets through in both families. */
-export async function createNetwork(): Promise<Network> {
+export async function createNetwork({ socketSlots = 0 }: NetworkOptions = {}): Promise<Network> {
   created += 1;
   const prefix = `cld-${process.pid}-${created}`;
   const network = networkOf({ host: `${prefix}-host`, client: `${prefix}-client` });
   try {
-    await build(network);
+    await build(network, `${prefix}-parent`, socketSlots);
     await untilReachable(network);
     return network;
   } catch (error) {
@@ -130,13 +139,19 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
   };
 }
 
-async function build(network: Network): Promise<void> {
+/** @param parent a name for the namespace from which the two get the size of their tables */
+async function build(network: Network, parent: string, socketSlots: number): Promise<void> {
   const { host, client } = network.names;
-  await batch("", [
+  await batch("", [`netns add ${parent}`]);
+  const set = `echo ${socketSlots} 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries || :`;
+  const making = [
     `netns add ${host}`,
     `netns add ${client}`,
     `link add link0 netns ${host} type veth peer name link0 netns ${client}`,
-  ]);
+  ];
+  const input = [`trap 'ip netns delete ${parent}' EXIT`, set, "ip -batch - <<end", ...making, "end"].join("\n");
+  const made = await runCommand({ namespace: parent, program: "sh", args: ["-e"], input });
+  if (made.code !== 0) throw new Error(`the namespaces can't be made: ${made.stderr}`);
   const writes = namespaceSettings.map((setting) => setting.replace(/^(.*)=(.*)$/, "echo $2 > /proc/sys/$1"));
   await Promise.all(
     sides.map((side) => {

@@ -31,9 +31,12 @@ export interface Scene {
 /** Networks that the service of every scene protects. */
 export const protectedNetworks = ["10.9.250.0/24", "2001:db8:9:fa00::/56"] as const;
 
+/** Sockets of a test are few. */
+const socketSlots = 4096;
+
 export async function createScene(options: SceneOptions): Promise<Scene> {
   const { backend, ports, env = {}, withoutIpset = false, stateDirectory, prepare } = options;
-  const network = await createNetwork();
+  const network = await createNetwork({ socketSlots });
   try {
     await prepare?.(network);
     const [traffic, service] = await Promise.all([

@@ -16,7 +16,9 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 /** Every other program that the service and the way into its namespace need, but ipset. */
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 
-/** Not that of the tests: the service sets flags of V8, so that each would throw away and replace what the other has kept. */
+/** Node with the flags of `npm start`. */
+const node = [process.execPath, "--max-semi-space-size=4"];
+/** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
 const compileCache = join(root, "node_modules/.cache/connlimitd-test-service");
 
 /** How to run the service; `readyTimeout` in milliseconds. */
@@ -90,7 +92,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     | undefined;
 
   const launch = async (): Promise<void> => {
-    const command = [process.execPath, join(root, "src/main.ts")];
+    const command = [...node, join(root, "src/main.ts")];
     const [program = "", ...args] = options.within ? [...options.within, directory.path, ...command] : command;
     const child = network.spawn("host", program, args, {
       cwd: directory.path,
@@ -153,7 +155,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     async purge() {
       const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-      return network.tryExec("host", "env", ["-i", ...assignments, process.execPath, join(root, "src/purge.ts")]);
+      return network.tryExec("host", "env", ["-i", ...assignments, ...node, join(root, "src/purge.ts")]);
     },
     logs: () => output,
     dispose,

@@ -84,8 +84,13 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   const scan: Conntrack["scan"] = async (visit, within) => {
     const isWanted = (source: string): boolean => within === undefined || contains(within, parseNetwork(source));
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
-    const local = new Set(localAddresses().map(canonical));
-    const isLocal = (address: string) => local.has(address) || address.startsWith("127.");
+    // To ask for them takes a millisecond.
+    let local: ReadonlySet<string> | undefined;
+    const isLocal = (address: string): boolean => {
+      if (address.startsWith("127.")) return true;
+      local ??= new Set(localAddresses().map(canonical));
+      return local.has(address);
+    };
     // Connections that are older than the tracking, or that it took up half way, are in no line; those that it forgot to end have no socket.
     const untracked = new Map<string, number>();
     await scanSockets((source, port) => {
@@ -124,6 +129,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     scanSockets,
     sever: async (texts) => {
       const { concerned, ended } = covered(await openBySource(), texts.map(parseNetwork));
+      if (concerned.size === 0) return 0;
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (const some of chunksOf([...concerned], sourcesPerCommand)) {
         await mustRun("ss", ["-K", "-t", "-H", some.map((text) => `dst ${bracketed(text)}`).join(" or ")], [0]);

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync, writeSync } from "node:fs";
 import { formatNetwork, NetworkSyntaxError, parseNetwork } from "../../domain/network.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
+import { onceATurn } from "../once-a-turn.ts";
 
 /** One source in an xt_recent list. Stamps are in jiffies. */
 export interface RecentEntry {
@@ -76,7 +77,8 @@ export function createRecentLists(directory = "/proc/net/xt_recent"): RecentList
       });
       return found === true;
     },
-    capacity: () => Number(whereExists(() => readFileSync(capacityFile, "utf8"))?.trim()) || defaultCapacity,
+    // Each of many writers asks.
+    capacity: onceATurn(() => Number(whereExists(() => readFileSync(capacityFile, "utf8"))?.trim()) || defaultCapacity),
   };
 }
 
