@@ -106,8 +106,11 @@ export function createPolicyService(options: PolicyServiceOptions): PolicyServic
       const message = await policyLockout(policy, lifelines, protectedNetworks, () => count(policy));
       return message === undefined ? [] : [{ pointer: "", message }];
     };
+    // The kernel thinks while the guard looks around.
+    const checked = checkWithKernel(desired);
+    checked.catch(() => "told below, unless the guard refuses first");
     const warnings = policy.mode === "enforce" ? await guard.judge(asked.terms, find, rehearses) : [];
-    await checkWithKernel(desired);
+    await checked;
     return { change, desired, warnings, count };
   }
 
