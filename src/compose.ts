@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
 import { listen } from "./api/listen.ts";
@@ -32,6 +33,9 @@ const exitCodes = { missing: 77, setting: 78, other: 1 } as const;
 /** Milliseconds that a stop waits for requests in flight; the kernel is waited for 1.7 s at most. */
 const stopLimit = 4000;
 
+/** Milliseconds for which the first pass has this process to itself. */
+const headStart = 700;
+
 /** The running service. */
 export interface Service {
   /** Ends what is in flight and leaves the rules in the kernel. */
@@ -57,8 +61,11 @@ export async function startService(config: Config, supervision: Supervision | nu
   const tls = config.tls === null ? undefined : usableTls(config.tls);
   const adminToken = orStartError(() => loadAdminToken(config.stateDirectory));
   const manager = createServiceManager({ supervision, run: runCommand, clock: systemClock, progress: reconciler, log });
-  const firstPass = reconciler.start();
-  // The kernel comes first: while programs read it, the larger part of this process is loaded.
+  // The kernel comes first. A pass that has much to write waits for programs, and meanwhile the larger part of this process is loaded.
+  const firstPass = reconciler.start().then(() => {
+    if (reconciler.inStep()) log.info({ afterStart: Math.round(performance.now()) }, "the kernel is in step");
+  });
+  await Promise.race([firstPass, setTimeout(headStart, undefined, { ref: false })]);
   const { createServers } = await import("./servers.ts");
   const servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
   await Promise.all([firstPass, ...servers.map(({ app }) => app.ready())]);
@@ -133,9 +140,10 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
 
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */
 async function closeWithin(app: FastifyInstance): Promise<void> {
-  const cut = setTimeout(() => app.server.closeAllConnections(), stopLimit);
-  await app.close();
-  clearTimeout(cut);
+  const closed = app.close();
+  const inTime = await Promise.race([closed.then(() => true), setTimeout(stopLimit, false, { ref: false })]);
+  if (!inTime) app.server.closeAllConnections();
+  await closed;
 }
 
 function usableTls(files: TlsFiles): ListenerTls {

@@ -7,6 +7,8 @@ import { supervisionOf } from "./service-manager.ts";
 import { StartError } from "./start-error.ts";
 
 const wrongSetting = 78;
+/** Milliseconds after which those who waited for the start have had their answers. */
+const firstQuiet = 1000;
 
 /** Says in one line why the process ends, and ends it. */
 function endWith(error: unknown): never {
@@ -41,7 +43,7 @@ async function main(): Promise<void> {
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
   // A process that is killed keeps nothing of it.
-  flushCompileCache();
+  setTimeout(flushCompileCache, firstQuiet).unref();
 }
 
 await main().catch(endWith);

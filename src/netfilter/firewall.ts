@@ -171,12 +171,14 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     });
 
   const convergeNow = async (desired: Desired): Promise<PassReport> => {
+    const tablesNow = readTables();
+    tablesNow.catch(() => "told below, unless the lists can't be used either");
     await kernelLists.calibrate();
     // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
     const looking = desired.policies === keeper.policies();
     // Both mostly wait.
     const [found, { reading, state, running, removals }] = await Promise.all([
-      readTables(),
+      tablesNow,
       keeper.settle(desired, looking || kernelLists.flushed()),
     ]);
     const actual = actualOf(found, reading, running);

@@ -19,7 +19,8 @@ const startsKilled = 8;
 export interface Crash {
   /** What was lost, half applied or not in step, in words. */
   readonly contradictions: readonly string[];
-  /** Milliseconds from the start of the process until `/readyz` was 200. */
+  /** Milliseconds from the start of the process until the kernel was in step, as the service says, and until `/readyz` was 200. */
+  readonly inStepAfter: number;
   readonly readyAfter: number;
 }
 
@@ -65,9 +66,11 @@ export async function createCrashScene(backend: Backend, policies: number, rando
     acknowledged: () => writers.reduce((sum, writer) => sum + writer.acknowledged(), 0),
     crash: async () => {
       await (random.integer(startsKilled) === 0 ? killWhileStarting() : killWhileWriting());
+      const said = service.logs().length;
       const begun = performance.now();
       await service.restart();
       const readyAfter = performance.now() - begun;
+      const inStepAfter = Number(/"afterStart":(\d+),"msg":"the kernel is in step"/.exec(service.logs().slice(said))?.[1]);
       const state = await readService(service);
       const lost = bulk.filter(({ name, maxConnections }) => state.limits.get(name) !== maxConnections).map(({ name }) => name);
       const contradictions = [
@@ -75,7 +78,7 @@ export async function createCrashScene(backend: Backend, policies: number, rando
         ...writers.flatMap((writer) => writer.contradictions(state)),
         ...(await kernelContradictions(network, backend, state)),
       ];
-      return { contradictions, readyAfter };
+      return { contradictions, inStepAfter, readyAfter };
     },
     [Symbol.asyncDispose]: async () => {
       await service.dispose();
