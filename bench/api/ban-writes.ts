@@ -1,17 +1,15 @@
-import { join } from "node:path";
 import { readSets } from "../../test/support/kernel.ts";
 import { createNetwork, type Network } from "../../test/support/namespaces.ts";
 import type { Bench } from "../harness/bench.ts";
 import { finding } from "../harness/finding.ts";
 import { alternate } from "../harness/rounds.ts";
 import { ratios } from "../harness/statistics.ts";
-import { startInstrumentedService, untilListening } from "../load/instrumented-service.ts";
+import { startInstrumentedService } from "../load/instrumented-service.ts";
+import { noOp, startNoOp } from "../load/no-op.ts";
 import { addressesOf, liftBans } from "../load/state.ts";
 import { runWrk } from "../load/wrk.ts";
 
 const callers = 32;
-const noOpPort = 7307;
-const token = "no-operation";
 
 /** Bans of different addresses by many callers at once, to what the same server does with a request that asks for nothing. */
 export const banWrites: Bench = {
@@ -19,7 +17,7 @@ export const banWrites: Bench = {
   async run({ backend, rounds, seconds }) {
     await using network = await createNetwork();
     await using running = await startInstrumentedService({ network, backend });
-    await startNoOpServer(network);
+    await startNoOp(network);
     const { service } = running;
     const authorization = await running.authorization();
     let acknowledged = 0;
@@ -41,7 +39,7 @@ export const banWrites: Bench = {
       return perSecond;
     };
     const doNothing = async (duration?: number): Promise<number> =>
-      (await load(`http://127.0.0.1:${noOpPort}`, "/v1/no-op/", `Authorization: Bearer ${token}`, duration)).perSecond;
+      (await load(noOp.url, "/v1/no-op/", noOp.authorization, duration)).perSecond;
     await put(1);
     await doNothing(1);
     [acknowledged, held] = [0, 0];
@@ -62,14 +60,6 @@ export const banWrites: Bench = {
     ];
   },
 };
-
-async function startNoOpServer(network: Network): Promise<void> {
-  const file = join(import.meta.dirname, "..", "load", "no-op-server.ts");
-  network.spawn("host", process.execPath, [file, "127.0.0.1", String(noOpPort), token], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  await untilListening(network, `127.0.0.1:${noOpPort}`);
-}
 
 /** How many operator bans the list and the set hold. */
 async function inKernel(network: Network): Promise<number> {

@@ -1,4 +1,5 @@
-// The same server with one route more, which does nothing: PUT /v1/no-op/{address}. Arguments: host, port, token.
+// The same server with two routes more: PUT /v1/no-op/{address} does nothing, GET /v1/no-op answers with a page of bans that is ready.
+// Arguments: host, port, token.
 import { pino } from "pino";
 import { createAdminAccess } from "../../src/api/access/access.ts";
 import { createFailedAttempts } from "../../src/api/access/failed-attempts.ts";
@@ -8,6 +9,7 @@ import { conditionHeaders } from "../../src/api/requests/conditions.ts";
 import { writeParameters } from "../../src/api/requests/write-terms.ts";
 import { createServer, type ServerOptions } from "../../src/api/server.ts";
 import { systemClock } from "../../src/system-clock.ts";
+import { bannedAddress } from "./state.ts";
 
 const [host = "", port = "", token = ""] = process.argv.slice(2);
 
@@ -65,6 +67,18 @@ app.put(
         severed: 0,
       });
   },
+);
+
+const page = JSON.stringify({
+  items: Array.from({ length: 1000 }, (_, number) => {
+    const since = new Date(number).toISOString();
+    const causes = [{ by: "operator", actor: "socket", reason: "", since, expiresAt: since }];
+    return { address: bannedAddress(number), expiresAt: since, enforced: true, causes };
+  }),
+  nextCursor: null,
+});
+app.get("/v1/no-op", { config: { scope: "read" }, schema: { querystring: strictObject({}) } }, async (_request, reply) =>
+  reply.type("application/json").send(page),
 );
 
 await app.listen({ host, port: Number(port) });

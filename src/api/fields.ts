@@ -83,9 +83,18 @@ export function timeFrom(text: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** Bans that came together have their times in common, and a page has a thousand of them. */
+const formatted = new Map<number, string>();
+const mostFormatted = 1000;
+
 /** Milliseconds since the epoch as RFC 3339 UTC. */
 export function formatTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+  const known = formatted.get(milliseconds);
+  if (known !== undefined) return known;
+  const text = new Date(milliseconds).toISOString();
+  if (formatted.size >= mostFormatted) formatted.clear();
+  formatted.set(milliseconds, text);
+  return text;
 }
 
 /** The same for what may have no time. */
