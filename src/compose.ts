@@ -20,6 +20,7 @@ import type { TableSessions } from "./netfilter/iptables/tables.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
 import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
+import type { createServers } from "./servers.ts";
 import { createServiceManager, type Supervision } from "./service-manager.ts";
 import { StartError } from "./start-error.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
@@ -61,16 +62,7 @@ export async function startService(config: Config, supervision: Supervision | nu
   const tls = config.tls === null ? undefined : usableTls(config.tls);
   const adminToken = orStartError(() => loadAdminToken(config.stateDirectory));
   const manager = createServiceManager({ supervision, run: runCommand, clock: systemClock, progress: reconciler, log });
-  // The kernel comes first. A pass that has much to write waits for programs, and meanwhile the larger part of this process is loaded.
-  const firstPass = reconciler.start().then(() => {
-    if (reconciler.inStep()) log.info({ afterStart: Math.round(performance.now()) }, "the kernel is in step");
-  });
-  await Promise.race([firstPass, setTimeout(headStart, undefined, { ref: false })]);
-  const { createServers } = await import("./servers.ts");
-  const servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
-  await Promise.all([firstPass, ...servers.map(({ app }) => app.ready())]);
-  deadlines.start();
-  storeWatch.start();
+  let servers: ReturnType<typeof createServers> = [];
   const stop = async (): Promise<void> => {
     const said = manager.stopping();
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
@@ -81,6 +73,16 @@ export async function startService(config: Config, supervision: Supervision | nu
     await said;
   };
   try {
+    // The kernel comes first. A pass that takes long waits for programs, and meanwhile the larger part of this process is loaded.
+    const firstPass = reconciler.start().then(() => {
+      deadlines.start();
+      if (reconciler.inStep()) log.info({}, "the kernel is in step");
+    });
+    await Promise.race([firstPass, setTimeout(headStart, undefined, { ref: false })]);
+    const { createServers } = await import("./servers.ts");
+    servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
+    await Promise.all([firstPass, ...servers.map(({ app }) => app.ready())]);
+    storeWatch.start();
     for (const { app, listener } of servers) await listenOn(app, listener);
   } catch (error) {
     await stop();

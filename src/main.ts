@@ -26,22 +26,30 @@ function rememberCompiledCode(stateDirectory: string): void {
 
 async function main(): Promise<void> {
   let service: Service | undefined;
-  // From the first moment on, as it would end the process otherwise. A start reads the files itself.
-  process.on("SIGHUP", () => service?.reload());
+  let reloadAsked = false;
+  let stopAsked = false;
+  const stop = (): void => {
+    const first = !stopAsked;
+    stopAsked = true;
+    if (first) service?.stop().then(() => process.exit(0), endWith);
+  };
+  // From the first moment on, as each would end the process otherwise, in the middle of a pass, say; what is asked for during the start is
+  // done after it. They stay: without any, a program that is being run at that moment would hand its signal on and end this process.
+  process.on("SIGHUP", () => {
+    if (service === undefined) reloadAsked = true;
+    else service.reload();
+  });
+  process.on("SIGTERM", stop).on("SIGINT", stop);
   loadDotEnv();
   const config = loadConfig(process.env);
   rememberCompiledCode(config.stateDirectory);
   const { startService } = await import("./compose.ts");
-  const started = await startService(config, supervisionOf(process.env, process.pid));
-  service = started;
-  let stopping = false;
-  // The listeners stay: without any, a program that is being run at that moment would hand its signal on and end this process.
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
-    started.stop().then(() => process.exit(0), endWith);
-  };
-  process.on("SIGTERM", stop).on("SIGINT", stop);
+  service = await startService(config, supervisionOf(process.env, process.pid));
+  if (reloadAsked) service.reload();
+  if (stopAsked) {
+    stopAsked = false;
+    stop();
+  }
   // A process that is killed keeps nothing of it.
   setTimeout(flushCompileCache, firstQuiet).unref();
 }

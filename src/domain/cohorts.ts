@@ -17,7 +17,7 @@ export type Cohorts = <T>(work: () => Promise<T>) => Promise<T>;
 /**
  * Lets those who come while others are at it wait, and go together once these are done. What many writers share, a look at the host's
  * sockets, a commit, a write to the kernel, costs the same for one as for all of them, and without this they spread over its steps.
- * Where the others take their time, nobody waits for them longer than 20 ms.
+ * Where the others take their time, nobody waits for them longer than 22 ms.
  */
 export function createCohorts(clock: Clock): Cohorts {
   let busy = 0;

@@ -44,7 +44,7 @@ export interface NetfilterOptions {
 
 /** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
 const patience = 5000;
-/** That a write waits for the kernel's opinion before it is stored without it; leaves a pass the second that it can wait for the lock. */
+/** That a write waits for the kernel's opinion before it is stored without it; leaves a pass most of the second that it can wait for the lock. */
 const checkPatience = 600;
 /** That a rehearsal, which is checked like a write, waits for its plan. */
 const planPatience = 1300;
@@ -172,8 +172,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
 
   const convergeNow = async (desired: Desired): Promise<PassReport> => {
     const tablesNow = readTables();
-    tablesNow.catch(() => "told below, unless the lists can't be used either");
-    await kernelLists.calibrate();
+    try {
+      await kernelLists.calibrate();
+    } catch (error) {
+      // No question is left behind that the next pass would have to wait for.
+      await Promise.allSettled([tablesNow]);
+      throw error;
+    }
     // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
     const looking = desired.policies === keeper.policies();
     // Both mostly wait.

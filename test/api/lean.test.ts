@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { root } from "../support/service.ts";
 
 test("a service that was asked nothing yet has loaded neither TypeBox, nor Ajv, nor what makes the document and its page, nor a client for the web", () => {
-  const [compose, servers] = ["compose", "servers"].map((name) => JSON.stringify(join(root, `src/${name}.ts`)));
+  const [compose, servers, server] = ["compose", "servers", "api/server"].map((name) =>
+    JSON.stringify(join(root, `src/${name}.ts`)),
+  );
   const openapi = JSON.stringify(join(root, "scripts/generate-openapi.ts"));
   const program = `
     import { registerHooks } from "node:module";
@@ -13,6 +15,12 @@ test("a service that was asked nothing yet has loaded neither TypeBox, nor Ajv, 
     registerHooks({ load: (url, context, next) => (loaded.add(/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1]), next(url, context)) });
     await import(${compose});
     await import(${servers});
+    const { createServer } = await import(${server});
+    const nothing = new Proxy({}, { get: () => undefined });
+    const names = ["policies", "bans", "confirmations", "look", "enforcer", "inspector", "enforcement", "tokens", "audit", "access", "attempts"];
+    const layers = Object.fromEntries(names.map((name) => [name, nothing]));
+    const readiness = () => ({ ready: true });
+    await createServer({ ...layers, transport: "unix", readiness, cursorSecret: "x", version: "0.0.0", logger: false }).ready();
     const web = () => process.moduleLoadList.some((name) => name.endsWith("undici/undici"));
     console.log(JSON.stringify({ packages: [...loaded], web: web() }));
     const { renderOpenapi } = await import(${openapi});

@@ -19,7 +19,7 @@ const startsKilled = 8;
 export interface Crash {
   /** What was lost, half applied or not in step, in words. */
   readonly contradictions: readonly string[];
-  /** Milliseconds from the start of the process until the kernel was in step, as the service says, and until `/readyz` was 200. */
+  /** Milliseconds from the start of the process until it said that the kernel is in step, and until `/readyz` was 200. */
   readonly inStepAfter: number;
   readonly readyAfter: number;
 }
@@ -67,10 +67,11 @@ export async function createCrashScene(backend: Backend, policies: number, rando
     crash: async () => {
       await (random.integer(startsKilled) === 0 ? killWhileStarting() : killWhileWriting());
       const said = service.logs().length;
-      const begun = performance.now();
+      const [begun, begunAt] = [performance.now(), Date.now()];
       await service.restart();
       const readyAfter = performance.now() - begun;
-      const inStepAfter = Number(/"afterStart":(\d+),"msg":"the kernel is in step"/.exec(service.logs().slice(said))?.[1]);
+      const inStep = /"time":(\d+)[^\n]*"msg":"the kernel is in step/.exec(service.logs().slice(said));
+      const inStepAfter = inStep === null ? readyAfter : Number(inStep[1]) - begunAt;
       const state = await readService(service);
       const lost = bulk.filter(({ name, maxConnections }) => state.limits.get(name) !== maxConnections).map(({ name }) => name);
       const contradictions = [

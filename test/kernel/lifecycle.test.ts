@@ -101,7 +101,7 @@ forBackendsSideBySide((backend) => {
     });
   });
 
-  test("a stop in the middle of an iptables command finishes what is in flight, and ends with 0", async () => {
+  test("a stop in the middle of an iptables command, also one of the start, finishes what is in flight, and ends with 0", async () => {
     await withDirectory(async (directory) => {
       const running = join(directory, "running");
       for (const name of families.map(({ family }) => program(backend, family, "-restore"))) {
@@ -124,6 +124,15 @@ forBackendsSideBySide((backend) => {
         (await api.policies()).map((policy) => [policy.name, policy.enforcement.state]),
         [["in-flight", "enforced"]],
       );
+
+      await service.stop();
+      assert.equal((await service.purge()).code, 0);
+      await rm(running);
+      const starting = service.restart();
+      await eventually("a command of the start runs", () => existsSync(running), { every: 2 });
+      service.signal("SIGTERM");
+      await assert.rejects(starting, /it ended with exit code 0/);
+      for (const text of await saveAll(scene.network, backend)) assert.match(text, /^-A CLD-P-in-flight /m);
     });
   });
 });

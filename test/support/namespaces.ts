@@ -53,6 +53,11 @@ const routes: Readonly<Record<Side, (network: string) => string>> = {
   client: (network) => `route add local ${network} dev lo`,
 };
 
+/** The namespace from which the two get the size of their tables while they are made. */
+function parentOf({ host }: Network["names"]): string {
+  return `${host}-parent`;
+}
+
 let created = 0;
 
 /** How a network is to be. */
@@ -70,7 +75,7 @@ export async function createNetwork({ socketSlots = 0 }: NetworkOptions = {}): P
   const prefix = `cld-${process.pid}-${created}`;
   const network = networkOf({ host: `${prefix}-host`, client: `${prefix}-client` });
   try {
-    await build(network, `${prefix}-parent`, socketSlots);
+    await build(network, socketSlots);
     await untilReachable(network);
     return network;
   } catch (error) {
@@ -83,7 +88,8 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
   const children = new Set<ChildProcess>();
   const removeNow = (): void => {
     for (const child of children) child.kill("SIGKILL");
-    for (const name of Object.values(names)) spawnSync("ip", ["netns", "delete", name], { stdio: "ignore" });
+    for (const name of [...Object.values(names), parentOf(names)])
+      spawnSync("ip", ["netns", "delete", name], { stdio: "ignore" });
   };
   const takeBack = removeAtExit(removeNow);
 
@@ -139,9 +145,9 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
   };
 }
 
-/** @param parent a name for the namespace from which the two get the size of their tables */
-async function build(network: Network, parent: string, socketSlots: number): Promise<void> {
+async function build(network: Network, socketSlots: number): Promise<void> {
   const { host, client } = network.names;
+  const parent = parentOf(network.names);
   await batch("", [`netns add ${parent}`]);
   const set = `echo ${socketSlots} 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries || :`;
   const making = [

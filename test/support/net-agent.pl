@@ -179,6 +179,7 @@ sub send_over {
     my ($id, $timeout, $done) = @_;
     my $connection = $connections{$id} or die "there is no connection $id\n";
     return $done->('reset') if !$connection->{socket};
+    die "connection $id has an answer to wait for already\n" if $connection->{waiting};
     my $timer = after($timeout, sub { delete $connection->{waiting}; $done->('timeout') });
     $connection->{waiting} = sub { delete $timers{$timer}; $done->($_[0]) };
     write_all($connection->{socket}, "ping\n");
@@ -204,6 +205,7 @@ sub close_connection {
 sub burst {
     my ($each, $timeout, $targets, $done) = @_;
     my (@held, @results);
+    my $failed;
     my $at_work = 0;
     my $next_source;
     my $attempt;
@@ -212,9 +214,10 @@ sub burst {
         my $begun = today();
         open_connection(@$target, $timeout, sub {
             my ($outcome, $more) = @_;
-            return $done->('error', $more) if $outcome eq 'error';
             push @held, $more if $outcome eq 'connected';
-            return $attempt->($target, $number + 1) if $outcome eq 'connected' && $number < $each;
+            $failed //= $more if $outcome eq 'error';
+            @$targets = () if defined $failed;
+            return $attempt->($target, $number + 1) if $outcome eq 'connected' && $number < $each && !defined $failed;
             push @results, $target->[0], $outcome, $begun, today();
             $at_work--;
             $next_source->();
@@ -231,6 +234,7 @@ sub burst {
             setsockopt $socket, SOL_SOCKET, SO_LINGER, pack 'i i', 1, 0;
             drop($socket);
         }
+        return $done->('error', $failed) if defined $failed;
         $done->('ok', @results);
     };
     my $workers = @$targets < WORKERS ? @$targets : WORKERS;
