@@ -18,23 +18,19 @@ const otherPaths = /^-A (OUTPUT|FORWARD|POSTROUTING) /;
  * As `iptables-save` prints them, with the family and table in front.
  */
 export async function readShadows(backend: Backend, run: RunCommand): Promise<readonly string[]> {
-  const found = await Promise.all(
-    families.map(async (family) => {
-      const tables = await Promise.all(
-        (["filter", ...earlierTables] as const).map(async (table) => ({
-          table,
-          rules: await rulesOf(family, backend, table, run),
-        })),
-      );
-      return tables.flatMap(({ table, rules }) =>
-        (table === "filter"
-          ? aboveJump(rules)
-          : rules.filter((rule) => /-[jg] (DROP|REJECT)\b/.test(rule) && !otherPaths.test(rule))
-        ).map((rule) => `IPv${family} ${table}: ${rule}`),
-      );
-    }),
-  );
-  return found.flat();
+  const found: string[] = [];
+  // One after the other: each start of a program keeps the event loop for as long as it takes to copy this process.
+  for (const family of families) {
+    const tables = await rulesOf(family, backend, run);
+    const above = aboveJump(tables.get("filter") ?? []).map((rule) => `IPv${family} filter: ${rule}`);
+    const earlier = earlierTables.flatMap((table) =>
+      (tables.get(table) ?? [])
+        .filter((rule) => /-[jg] (DROP|REJECT)\b/.test(rule) && !otherPaths.test(rule))
+        .map((rule) => `IPv${family} ${table}: ${rule}`),
+    );
+    found.push(...above, ...earlier);
+  }
+  return found;
 }
 
 /** Those of the programs that end connections which are not installed. */
@@ -88,13 +84,20 @@ export function readRecentList(
   );
 }
 
-async function rulesOf(family: Family, backend: Backend, table: string, run: RunCommand): Promise<readonly string[]> {
+/** The rules of each table that the kernel has; to ask the legacy program for one by name would make the kernel set it up. */
+async function rulesOf(family: Family, backend: Backend, run: RunCommand): Promise<ReadonlyMap<string, readonly string[]>> {
   const program = `${programOf(family, backend)}-save`;
-  const { exitCode, stdout, failure } = await run(program, ["-t", table]);
-  // A kernel that never had a rule in the table may not know it.
-  if (exitCode !== 0 && table !== "filter") return [];
+  const { exitCode, stdout, failure } = await run(program, []);
   if (exitCode !== 0) throw new EnforcementDelayed(`${program} fails: ${failure ?? exitCode}`);
-  return stdout.split("\n").filter((line) => line.startsWith("-A "));
+  const tables = new Map<string, string[]>();
+  let rules: string[] = [];
+  for (const line of stdout.split("\n")) {
+    if (line.startsWith("*")) {
+      rules = [];
+      tables.set(line.slice(1), rules);
+    } else if (line.startsWith("-A ")) rules.push(line);
+  }
+  return tables;
 }
 
 function aboveJump(rules: readonly string[]): readonly string[] {

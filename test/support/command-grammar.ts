@@ -71,7 +71,7 @@ const sentences: readonly Sentence[] = [
   { program: "ip6?tables", args: ["--version"] },
   { program: "ip6?tables-(?:nft|legacy)-(?:save|restore)", args: ["--version"] },
   { program: "ip6?tables-(?:nft|legacy)-save", args: [] },
-  { program: "ip6?tables-(?:nft|legacy)-save", args: ["-t", "(?:filter|raw|mangle|nat)"] },
+  { program: "ip6?tables-(?:nft|legacy)-save", args: ["-t", "filter"] },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "1"], line: restoreLine },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "1", "--test"], line: restoreLine },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v"], line: sessionLine },

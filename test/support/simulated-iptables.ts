@@ -96,9 +96,10 @@ export function createSimulatedIptables({
     }
   };
 
-  const saveOther = (family: Family, table: string): CommandResult => {
-    const text = otherTables.get(`${family} ${table}`);
-    return text === undefined ? answer(3, "", `can't initialize iptables table '${table}'\n`) : answer(0, text);
+  const saveAll = (family: Family): CommandResult => {
+    const filter = save(family);
+    const others = [...otherTables].flatMap(([key, text]) => (key.startsWith(`${family} `) ? [text] : []));
+    return { ...filter, stdout: [...others, filter.stdout].join("") };
   };
 
   const restore = (family: Family, text: string, onlyTest: boolean): CommandResult => {
@@ -157,9 +158,8 @@ export function createSimulatedIptables({
       const family = six === "6" ? 6 : 4;
       if (faults[family] === "program missing") return { exitCode: null, stdout: "", stderr: "", failure: "not-found" };
       if (faults[family] === "killed") return { exitCode: null, stdout: "", stderr: "" };
-      const table = args[args.indexOf("-t") + 1] ?? "filter";
-      if (args.includes("-t") && table !== "filter") return saveOther(family, table);
-      return action === "save" ? save(family) : restore(family, input ?? "", args.includes("--test"));
+      if (action === "save") return args.includes("-t") ? save(family) : saveAll(family);
+      return restore(family, input ?? "", args.includes("--test"));
     },
   };
 }
