@@ -128,8 +128,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
 
   /** Looks whether the kernel holds what it took. */
   const verify = async ({ chains }: Plan): Promise<void> => {
+    const found = await readTables();
     for (const family of families) {
-      const rest = diffTable(await tables[family].read(), chains[family], family);
+      const rest = diffTable(found[family], chains[family], family);
       if (rest.lines.length > 0) {
         throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
       }
