@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { Session } from "node:inspector";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
 import type { Service } from "./compose.ts";
@@ -23,14 +22,6 @@ function endWith(error: unknown): never {
 function rememberCompiledCode(stateDirectory: string): void {
   // The first start makes the directory, with its mode; what is not kept then is kept by the second.
   if (existsSync(stateDirectory)) enableCompileCache(join(stateDirectory, "compile-cache"));
-}
-
-/** What is left to do when the service has started: a process that is killed keeps no compiled code, and one that is idle gives V8 no reason to collect what the start left behind, some 8 MB. */
-function tidyUp(): void {
-  flushCompileCache();
-  const session = new Session();
-  session.connect();
-  session.post("HeapProfiler.collectGarbage", () => session.disconnect());
 }
 
 async function main(): Promise<void> {
@@ -59,7 +50,8 @@ async function main(): Promise<void> {
     stopAsked = false;
     stop();
   }
-  setTimeout(tidyUp, firstQuiet).unref();
+  // A process that is killed keeps nothing of it.
+  setTimeout(flushCompileCache, firstQuiet).unref();
 }
 
 await main().catch(endWith);
