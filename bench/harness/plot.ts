@@ -26,6 +26,7 @@ export function svgOf(plots: readonly Plot[]): string {
   const [wide, high] = [Math.min(columns, plots.length) * width, rows * height];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${wide} ${high}" width="${wide}" height="${high}" font-family="sans-serif" font-size="11">`,
+    "<title>Apply time, list time and memory by number of policies and bans</title>",
     `<rect width="${wide}" height="${high}" fill="#fff"/>`,
     ...parts,
     "</svg>",
