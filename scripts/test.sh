@@ -33,7 +33,7 @@ node --test --test-isolation=none --test-reporter=spec \
 others=$!
 kernel_status=0
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 4 $(kernel_files -v)
+run_kernel_tests 3 $(kernel_files -v)
 wait "$others"
 others_status=$?
 others=

@@ -129,7 +129,8 @@ forBackendsSideBySide((backend) => {
       assert.equal((await service.purge()).code, 0);
       await rm(running);
       const starting = service.restart();
-      await eventually("a command of the start runs", () => existsSync(running), { every: 2 });
+      // It may wait for its turn: only so many services start at the same time.
+      await eventually("a command of the start runs", () => existsSync(running), { within: 120_000, every: 5 });
       service.signal("SIGTERM");
       await assert.rejects(starting, /it ended with exit code 0/);
       for (const text of await saveAll(scene.network, backend)) assert.match(text, /^-A CLD-P-in-flight /m);
