@@ -12,7 +12,7 @@ test("broken HTTP is never answered with a 5xx, and good HTTP is answered afterw
   const target = { host: "127.0.0.1", port: address.port };
   const seen = new Set<number>();
   await fc.assert(
-    fc.asyncProperty(brokenRequests(`Authorization: Bearer ${adminToken}\r\n`), async (bytes) => {
+    fc.asyncProperty(brokenRequests(`Authorization: Bearer ${adminToken}\r\n`, 0), async (bytes) => {
       const statuses = await statusesFor(target, bytes);
       assert.ok(
         statuses.every((status) => status < 500 || status === 503 || status === 507),

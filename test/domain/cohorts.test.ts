@@ -83,7 +83,7 @@ test("who was in a cohort and comes back waits a moment for the others, who do s
   assert.equal(begun.at(-1), "much later");
 });
 
-test("nobody waits longer than 20 ms for others, and a failure lets the next ones in as well", async () => {
+test("nobody waits longer than 20 ms for others who hang, and a failure lets the next ones in as well", async () => {
   const { come, begun, pass } = createStage();
   const hanging = come("hanging");
   await pass(5);

@@ -44,10 +44,10 @@ const damage = fc.record({
   byte: fc.nat(255),
 });
 
-/** Bytes of a good request with up to five faults. */
-export function brokenRequests(access: string): fc.Arbitrary<Buffer> {
+/** Bytes of a good request with at least `least` faults, and five at most. */
+export function brokenRequests(access: string, least = 1): fc.Arbitrary<Buffer> {
   return fc
-    .tuple(fc.constantFrom(...seeds(access)), fc.array(damage, { maxLength: 5 }))
+    .tuple(fc.constantFrom(...seeds(access)), fc.array(damage, { minLength: least, maxLength: 5 }))
     .map(([seed, damages]) => damages.reduce(damaged, Buffer.from(seed, "latin1")));
 }
 
