@@ -6,6 +6,9 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY scripts/build.ts ./scripts/
+COPY src ./src
+RUN node scripts/build.ts && rm -r node_modules/rolldown node_modules/@rolldown node_modules/@oxc-project
 
 # The same pinned Node runs here as in the tests: it is one of the npm packages.
 FROM debian:bookworm-slim
@@ -15,13 +18,13 @@ RUN apt-get update \
 WORKDIR /app
 ENV PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=dependencies /app/dist ./dist
 RUN node --version
 COPY package.json LICENSE ./
-COPY src ./src
 
 VOLUME /var/lib/connlimitd
 STOPSIGNAL SIGTERM
 # Asks the default listener: with another CONNLIMITD_LISTEN, give another --health-cmd.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7306/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=4", "src/main.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/main.js"]

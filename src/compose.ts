@@ -113,7 +113,7 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
       runCommand,
       (program) => programFile(program, config.searchPath) !== "",
     );
-    log.info({ backend, version }, "iptables");
+    log.info({ backend }, "iptables");
     const { protect: protectedNetworks } = config;
     const open: OpenSession = (file, args, greeting) =>
       createSession(

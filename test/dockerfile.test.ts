@@ -51,9 +51,11 @@ test("every path that is copied exists and is let through by .dockerignore", () 
   }
 });
 
-test("the entry point is a file of the image, run without npm or a shell", () => {
-  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "--max-semi-space-size=4", "src/main.ts"]']);
-  assert.ok(existsSync(join(root, "src/main.ts")));
+test("the entry point is a file that the image bundles, run without npm or a shell", () => {
+  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "--max-semi-space-size=4", "dist/main.js"]']);
+  assert.ok(existsSync(join(root, "dist/main.js")));
+  assert.match(all(/^RUN (node .*)$/).join(), /^node scripts\/build\.ts && /);
+  assert.ok(instructions.includes("COPY --from=dependencies /app/dist ./dist"));
 });
 
 test("the Debian packages are those that a production setup installs", () => {

@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 const { createServer } = process.getBuiltinModule("node:http");
 
 const path = process.env["BENCH_INSTRUMENT"];
-if (path !== undefined && process.argv[1]?.endsWith("main.ts") === true) {
+if (path !== undefined && process.argv[1]?.endsWith("main.js") === true) {
   const delays = monitorEventLoopDelay({ resolution: 1 });
   delays.enable();
   rmSync(path, { force: true });

@@ -100,9 +100,16 @@ export function isSingleAddress(network: Network): boolean {
 
 /** The netmask of a prefix length in the notation that iptables prints: `255.255.255.0`, `ffff:ffff::`. */
 export function netmask(family: Family, prefix: number): string {
+  const known = netmasks[family].get(prefix);
+  if (known !== undefined) return known;
   const bytes = Array.from({ length: addressBits[family] / 8 }, (_, index) => prefixByte(prefix, index));
-  return formatNetwork({ family, bytes, prefix: addressBits[family] });
+  const text = formatNetwork({ family, bytes, prefix: addressBits[family] });
+  netmasks[family].set(prefix, text);
+  return text;
 }
+
+/** Thousands of rules name the same few. */
+const netmasks = { 4: new Map<number, string>(), 6: new Map<number, string>() } as const;
 
 function parseBytes(text: string): Network {
   if (isIPv4(text)) return { family: 4, bytes: text.split(".").map(Number), prefix: 32 };

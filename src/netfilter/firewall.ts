@@ -22,7 +22,7 @@ import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
 import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
-import { type Actual, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
+import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
 import { testable } from "./testable-lines.ts";
@@ -32,7 +32,7 @@ import { writeEntries } from "./write-entries.ts";
 export interface NetfilterOptions {
   readonly backend: Backend;
   /** The version of iptables. */
-  readonly version: string;
+  readonly version: () => Promise<string>;
   readonly protectedNetworks: readonly Network[];
   readonly run: RunCommand;
   /** Without it, each change of a table starts a program. */
@@ -60,8 +60,8 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, sessions, lists, sets, clock } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const readTables = async (): Promise<Actual["tables"]> => {
-    const [four, six] = await Promise.all([tables[4].read(), tables[6].read()]);
+  const readTables = async ({ policies }: Pick<Desired, "policies">): Promise<Actual["tables"]> => {
+    const [four, six] = await Promise.all([tables[4].read(policies.length), tables[6].read(policies.length)]);
     return { 4: four, 6: six };
   };
   const kernelLists = createKernelLists({ lists, sets, clock });
@@ -123,14 +123,16 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(acceptable(desired), actualOf(await readTables(), reading, running)), removals };
+    return { planned: planFor(acceptable(desired), actualOf(await readTables(desired), reading, running)), removals };
   };
 
   /** Looks whether the kernel holds what it took. */
-  const verify = async ({ chains }: Plan): Promise<void> => {
-    const found = await readTables();
+  const verify = async (plan: Plan, before: Actual["tables"]): Promise<void> => {
+    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family]);
+    const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
+    const found = { 4: four, 6: six };
     for (const family of families) {
-      const rest = diffTable(found[family], chains[family], family);
+      const rest = diffTable(found[family], plan.chains[family], family);
       if (rest.lines.length > 0) {
         throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
       }
@@ -172,9 +174,11 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     });
 
   const convergeNow = async (desired: Desired): Promise<PassReport> => {
-    const tablesNow = readTables();
+    const [tablesNow, clockNow] = [readTables(desired), kernelLists.calibrate()];
+    // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
+    if (left === null) composeRules(desired, protectedNetworks);
     try {
-      await kernelLists.calibrate();
+      await clockNow;
     } catch (error) {
       // No question is left behind that the next pass would have to wait for.
       await Promise.allSettled([tablesNow]);
@@ -197,7 +201,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
-    if (wrote && (looking || !verified)) await verify(planned);
+    if (wrote && (looking || !verified)) await verify(planned, found);
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),
@@ -230,7 +234,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const reading = await kernelLists.read(false);
       return {
         backend,
-        version,
+        version: await version(),
         otherBackendInUse: await otherBackendInUse(backend, run),
         withoutSets: kernelLists.withoutSets(),
         missingPrograms: await missingPrograms(run),
@@ -286,7 +290,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables()]);
+      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables({ policies: keeper.policies() })]);
       const inPlace = families.every(
         (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
       );

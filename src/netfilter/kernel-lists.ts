@@ -17,6 +17,13 @@ const readingLife = 2500;
 const largeReadingLife = 10_000;
 const largeSets = 20_000;
 
+const setTypes = ["hash:net", "hash:ip"];
+
+function hasEachType(sets: ReadonlyMap<string, SavedSet> = new Map()): boolean {
+  const shapes = [...sets.values()].map(({ shape }) => shape);
+  return setTypes.every((type) => shapes.some((shape) => shape.startsWith(`${type} `)));
+}
+
 /** The lists and sets of bans, read no more often than they can have changed. */
 export interface KernelLists {
   /** Why there are no sets, with the remedy; null where there are. Found out once, by the first `read`. */
@@ -81,16 +88,30 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     return found;
   };
 
+  const setsIfThere = async (fresh: boolean): Promise<typeof last> => {
+    if (missing === undefined) {
+      // Where ours are there, nothing has to be tried.
+      const found = await readSets(fresh).catch(() => undefined);
+      missing = hasEachType(found?.sets) ? null : await sets.unavailable();
+      return missing === null ? readSets(false) : undefined;
+    }
+    return missing === null ? readSets(fresh) : undefined;
+  };
+
   return {
     withoutSets: () => missing ?? null,
     calibrate: async () => {
-      if (!jiffies.calibrated()) return jiffies.calibrate();
+      if (!jiffies.calibrated()) {
+        // The sets are read meanwhile, the first time; what is wrong with them is said by whoever reads them next.
+        const read = missing === undefined ? setsIfThere(false).catch(() => undefined) : undefined;
+        const [calibrated] = await Promise.all([jiffies.calibrate(), read]);
+        return calibrated;
+      }
       // Lists that can't be written any more are to be noticed before there is something to write.
       return lists.isWritable(canaryName(4));
     },
     read: async (fresh) => {
-      missing = missing === undefined ? await sets.unavailable() : missing;
-      const found = missing === null ? await readSets(fresh) : undefined;
+      const found = await setsIfThere(fresh);
       const now = clock.monotonic();
       // Before the canary is there no list of ours is, so that nothing is missed by not looking at them.
       const known = jiffies.calibrated() ? lists : { ...lists, names: () => [] };

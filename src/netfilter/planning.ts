@@ -9,6 +9,7 @@ import { type EntryPlan, type ListWrite, planEntries, type WrittenEnds } from ".
 import type { SavedSet } from "./ipset/saved-sets.ts";
 import { type SetDefinition, setDefinitions } from "./ipset/set-definitions.ts";
 import { banHomes } from "./iptables/ban-rules.ts";
+import { ruleText } from "./iptables/rule-text.ts";
 import { compileRuleset } from "./iptables/ruleset.ts";
 import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
@@ -78,6 +79,16 @@ export function retiredHomes(running: readonly LedgerBan[], returns: readonly Re
   const staying = running.filter((ban) => !moved.has(ban)).flatMap((ban) => homeOf(ban, desired) ?? []);
   const homes = [...staying, ...returns.map(({ home }) => home)];
   return [...new Map(homes.map((home) => [banHomeName(home), home])).values()];
+}
+
+/**
+ * Composes the rules of policies, which are then remembered: thousands of them are so ready when the kernel has listed those that it has.
+ */
+export function composeRules({ policies }: Desired, protectedNetworks: readonly Network[]): void {
+  for (const family of families) {
+    const chains = compileRuleset({ family, policies, protectedNetworks, withSets: true, retired: [] });
+    for (const rules of chains.values()) for (const rule of rules) ruleText(rule, family);
+  }
 }
 
 /**

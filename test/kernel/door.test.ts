@@ -149,7 +149,7 @@ describe("the door", () => {
       `CONNLIMITD_LISTEN=0.0.0.0:${port}`,
       `CONNLIMITD_STATE_DIR=${join(directory.path, "state")}`,
       process.execPath,
-      join(root, "src/main.ts"),
+      join(root, "dist/main.js"),
     ]);
     assert.equal(code, 78);
     assert.match(stderr, /^connlimitd: CONNLIMITD_LISTEN: got "0\.0\.0\.0:7306", takes loopback .* CONNLIMITD_TLS_CERT[^\n]*\n$/);

@@ -58,7 +58,7 @@ export function createHost({ withSets = true, backend = "nft" }: HostOptions = {
   const run: RunCommand = (file, args, input) => (file === "ipset" ? ipset.run : kernel.run)(file, args, input);
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const start = () =>
-    createFirewall({ backend, version: "1.8.9", protectedNetworks, run, lists, sets: createIpSets(run), clock });
+    createFirewall({ backend, version: async () => "1.8.9", protectedNetworks, run, lists, sets: createIpSets(run), clock });
   const firewall = start();
   const nameFor = (policy: Policy, family: Family) => banHomeFor(policy, family, withSets);
   return {

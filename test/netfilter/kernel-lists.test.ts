@@ -113,13 +113,13 @@ describe("the sets", () => {
 });
 
 describe("where ipset is not there", () => {
-  test("there are no sets, the reason is found out once, and no other program is started", async () => {
+  test("there are no sets, the reason is found out once, and no program is started any more", async () => {
     const { kernelLists, ipset } = createKernel();
     assert.equal(kernelLists.withoutSets(), null);
     ipset.setFault("program missing");
     for (let ask = 0; ask < 3; ask += 1) assert.equal((await kernelLists.read(true)).sets, null);
     assert.match(kernelLists.withoutSets() ?? "", /the program ipset is missing/);
-    assert.equal(ipset.started(), 1);
+    assert.equal(ipset.started(), 2);
   });
 
   test("the reading is of now", async () => {

@@ -57,7 +57,7 @@ const setLine = anyOf(
   "list -name cld4-operator",
 );
 /** Of a program that reads on: it also lists the rules, and tells how far it is. */
-const sessionLine = anyOf(restoreLine, "-S", "# cld done");
+const sessionLine = anyOf(restoreLine, `-S(?: ${anyOf(chain, "INPUT")})?`, "# cld done");
 const severed = `dst (?:${ipv4}|\\[${ipv6}\\])`;
 
 /** The arguments that a program is given, one pattern each, and the lines of its input. */

@@ -86,7 +86,16 @@ export async function createInjectionScene(): Promise<InjectionScene> {
   const sessions = { open, lockHeld: () => false };
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const sets = createIpSets(run, open);
-  const firewall = createFirewall({ backend: "nft", version: "1.8.9", protectedNetworks, run, sessions, lists, sets, clock });
+  const firewall = createFirewall({
+    backend: "nft",
+    version: async () => "1.8.9",
+    protectedNetworks,
+    run,
+    sessions,
+    lists,
+    sets,
+    clock,
+  });
   const store = openStore({ stateDirectory: join(directory.path, "state") });
   const reconciler = createReconciler({ store, firewall, clock, log: { info: () => {}, warn: () => {} } });
   const connections = createConntrack({ run, file, socketFiles: [], localAddresses: () => ownAddresses });

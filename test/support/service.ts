@@ -92,7 +92,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     | undefined;
 
   const launch = async (): Promise<void> => {
-    const command = [...node, join(root, "src/main.ts")];
+    const command = [...node, join(root, "dist/main.js")];
     const [program = "", ...args] = options.within ? [...options.within, directory.path, ...command] : command;
     const child = network.spawn("host", program, args, {
       cwd: directory.path,
@@ -155,7 +155,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     async purge() {
       const assignments = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-      return network.tryExec("host", "env", ["-i", ...assignments, ...node, join(root, "src/purge.ts")]);
+      return network.tryExec("host", "env", ["-i", ...assignments, ...node, join(root, "dist/purge.js")]);
     },
     logs: () => output,
     dispose,

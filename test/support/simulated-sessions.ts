@@ -11,7 +11,8 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
   return (file, args) => ({
     ask: async (input): Promise<SessionAnswer> => {
       onAsk({ file, args, input });
-      const lists = /^-S$/m.test(input);
+      const questions = [...input.matchAll(/^-S(?: (\S+))?$/gm)].map(([, chain]) => chain);
+      const lists = questions.length > 0;
       const end = await (lists
         ? run(file.replace(/restore$/, "save"), ["-t", "filter"])
         : run(
@@ -20,7 +21,9 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
             input.replace(file === "ipset" ? /^COMMIT\nlist -name .*\n/m : /^# cld .*\n/m, ""),
           ));
       if (end.exitCode !== 0) return { answered: false, end };
-      return { answered: true, output: lists ? listing(end.stdout) : end.stdout, errors: end.stderr };
+      const all = lists ? listing(end.stdout) : end.stdout;
+      const output = questions.some((chain) => chain !== undefined) ? ofChains(all, new Set(questions)) : all;
+      return { answered: true, output, errors: end.stderr };
     },
   });
 }
@@ -31,4 +34,9 @@ function listing(text: string): string {
     .replace(/^(#.*|\*filter|COMMIT)\n/gm, "")
     .replace(/^:(\S+) - .*$/gm, "-N $1")
     .replace(/^:(\S+) (\S+) .*$/gm, "-P $1 $2");
+}
+
+function ofChains(listed: string, chains: ReadonlySet<string | undefined>): string {
+  const lines = listed.split("\n").filter((line) => chains.has(line.split(" ")[1]));
+  return lines.map((line) => `${line}\n`).join("");
 }

@@ -12,7 +12,8 @@ export class BackendMissingError extends Error {
 }
 
 /**
- * Finds out which backend to use: the one that is asked for, or for `auto` the one that `iptables` on this host is.
+ * Finds out which backend to use: the one that is asked for, or for `auto` the one that `iptables` on this host is. Its version is asked for
+ * by whoever wants to know it first.
  * @param isThere whether a program is found on the PATH
  * @throws {BackendMissingError}
  */
@@ -20,14 +21,19 @@ export async function detectBackend(
   wanted: Backend | "auto",
   run: RunCommand,
   isThere: (program: string) => boolean,
-): Promise<{ backend: Backend; version: string }> {
+): Promise<{ readonly backend: Backend; readonly version: () => Promise<string> }> {
   const backend = wanted === "auto" ? await hostBackend(run) : wanted;
   const families = [4, 6] as const;
   const programs = families.flatMap((family) => ["-restore", "-save"].map((ending) => `${programOf(family, backend)}${ending}`));
   const absent = programs.find((program) => !isThere(program));
   if (absent !== undefined) throw new BackendMissingError(missing(absent));
-  const { stdout } = await run(`${programOf(4, backend)}-restore`, ["--version"]);
-  return { backend, version: /v(\d[\w.]*)/.exec(stdout)?.[1] ?? "" };
+  let version: Promise<string> | undefined;
+  return { backend, version: () => (version ??= versionOf(`${programOf(4, backend)}-restore`, run)) };
+}
+
+async function versionOf(program: string, run: RunCommand): Promise<string> {
+  const { stdout } = await run(program, ["--version"]);
+  return /v(\d[\w.]*)/.exec(stdout)?.[1] ?? "";
 }
 
 async function hostBackend(run: RunCommand): Promise<Backend> {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Family, formatNetwork, isSingleAddress, netmask } from "../../domain/network.ts";
 import type { Match, Rule, Target } from "./rule.ts";
 
@@ -23,10 +23,7 @@ const texts = { 4: new WeakMap<Rule, string>(), 6: new WeakMap<Rule, string>() }
 function newRuleText(rule: Rule, family: Family): string {
   const matches = matchWords(rule.matches, family);
   const target = targetWords(rule.target, family);
-  const fingerprint = createHash("sha256")
-    .update(JSON.stringify([matches, target, rule.identity ?? ""]))
-    .digest("hex")
-    .slice(0, 12);
+  const fingerprint = hash("sha256", JSON.stringify([matches, target, rule.identity ?? ""])).slice(0, 12);
   return [...matches, `-m comment --comment "${commentPrefix}${fingerprint}"`, ...target].join(" ");
 }
 

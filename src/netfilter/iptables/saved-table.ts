@@ -25,17 +25,33 @@ export class SaveOutputError extends Error {
  */
 export function parseSavedTable(text: string): SavedTable {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  const table = emptyTable();
   // A kernel that has no table yet lists none.
-  if (lines.length === 0) return { ...table, foreign: "" };
+  if (lines.length === 0) return { ...emptyTable(), foreign: "" };
   if (lines[0] !== "*filter") throw new SaveOutputError(`the list of rules can't be read at: ${lines[0]?.slice(0, 200)}`);
   if (lines.at(-1) !== "COMMIT") throw new SaveOutputError("the list of rules ends before its COMMIT");
-  for (const line of lines.slice(1, -1)) {
-    const [, chain, rule = ""] = /^-A (\S+)(?: (.*))?$/.exec(line) ?? [];
-    if (chain !== undefined) addRule(table, chain, rule);
-    else if (line.startsWith(`:${chainPrefix}`)) table.own.set(line.slice(1, line.indexOf(" ")), []);
-    else if (line.startsWith(":")) table.foreign.update(line.replace(/\[.*/, ""));
-    else throw new SaveOutputError(`the list of rules can't be read at: ${line.slice(0, 200)}`);
+  return tableOf(lines.slice(1, -1));
+}
+
+/**
+ * The same from what `iptables -S` lists.
+ * @throws {SaveOutputError} when it holds something other than chains and rules
+ */
+export function parseListedTable(text: string): SavedTable {
+  return tableOf(text.split("\n").filter((line) => line !== ""));
+}
+
+function tableOf(lines: readonly string[]): SavedTable {
+  const table = emptyTable();
+  for (const line of lines) {
+    if (line.startsWith("-A ")) {
+      const end = line.indexOf(" ", 3);
+      addRule(table, line.slice(3, end < 0 ? undefined : end), end < 0 ? "" : line.slice(end + 1));
+      continue;
+    }
+    const [, chain, policy = "-"] = /^(?::|-[NP] )(\S+)(?: (\S+))?/.exec(line) ?? [];
+    if (chain === undefined) throw new SaveOutputError(`the list of rules can't be read at: ${line.slice(0, 200)}`);
+    if (chain.startsWith(chainPrefix)) table.own.set(chain, []);
+    else table.foreign.update(`:${chain} ${policy} `);
   }
   return { ...table, foreign: table.foreign.digest("hex") };
 }

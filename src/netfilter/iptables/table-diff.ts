@@ -80,6 +80,7 @@ const defaultOptions: ReadonlySet<string> = new Set(["--rsource", "--connlimit-s
 
 /** The edits of one chain, by position, in an order in which each position holds when its turn comes. */
 function chainEdits(chain: string, present: readonly string[], wanted: readonly string[]): string[] {
+  if (present.length === wanted.length && present.every((rule, index) => rule === wanted[index])) return [];
   const edits: string[] = [];
   let position = 1;
   let length = present.length;

@@ -4,12 +4,14 @@ import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { type Backend, programOf } from "./backend.ts";
-import { parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
+import { parseListedTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
-  /** @throws {EnforcementDelayed} when the list can't be had now */
-  read(): Promise<SavedTable>;
+  /** @param policies how many it is to hold; few by default @throws {EnforcementDelayed} when the list can't be had now */
+  read(policies?: number): Promise<SavedTable>;
+  /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
+  readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   test(lines: readonly string[]): Promise<void>;
   /** Applies the lines, all or none. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -72,32 +74,40 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       throw new EnforcementDelayed(`${restoreName} ends with exit code 0 and says: ${said(result)}`);
   };
 
-  /** The table as a session lists it, in the words of a save; undefined where it does not. */
-  const listed = async (): Promise<string | undefined> => {
+  /** What a session lists of the table, all or some chains; undefined where it does not. */
+  const listed = async (chains: readonly string[] = []): Promise<SavedTable | undefined> => {
     if (locked()) return undefined;
-    const answer = await restoring?.ask(`*filter\n-S\nCOMMIT\n${sessionMark}`, sessionMark);
+    const questions = chains.length === 0 ? ["-S"] : chains.map((chain) => `-S ${chain}`);
+    const answer = await restoring?.ask(`${["*filter", ...questions, "COMMIT"].join("\n")}\n${sessionMark}`, sessionMark);
     // Nothing is in doubt after a question that was not answered: a program is asked for the table.
-    return answer?.answered === true && isHarmless("", answer.errors) ? savedText(answer.output) : undefined;
+    return answer?.answered === true && isHarmless("", answer.errors) ? parseListedTable(answer.output) : undefined;
   };
 
-  const saved = async (): Promise<string> => {
+  const saved = async (): Promise<SavedTable> => {
     const result = await run(saveName, ["-t", "filter"]);
     assertAnswered(saveName, result);
     // A kernel that has no table yet lists none, but then there is nothing to be said about it either.
     const speaksOfNoTable = !result.stdout.includes("*filter") && !isHarmless(result.stdout, result.stderr);
     if (result.exitCode !== 0 || speaksOfNoTable) throw new EnforcementDelayed(`${saveName} fails: ${said(result)}`);
-    return result.stdout;
+    return parseSavedTable(result.stdout);
   };
 
+  const legible = async (reading: () => Promise<SavedTable>): Promise<SavedTable> => {
+    try {
+      return await reading();
+    } catch (error) {
+      if (error instanceof SaveOutputError) throw new EnforcementDelayed(`${saveName}: ${error.message}`);
+      throw error;
+    }
+  };
   return {
-    read: async () => {
-      try {
-        return parseSavedTable((await listed()) ?? (await saved()));
-      } catch (error) {
-        if (error instanceof SaveOutputError) throw new EnforcementDelayed(`${saveName}: ${error.message}`);
-        throw error;
-      }
-    },
+    read: (policies = 0) => legible(async () => (policies > manyPolicies ? undefined : await listed()) ?? (await saved())),
+    readAfter: (before, lines) =>
+      legible(async () => {
+        const { changed, removed } = chainsIn(lines);
+        const now = changed.length > manyChains ? undefined : await listed(changed);
+        return now === undefined ? saved() : replaced(before, now, removed);
+      }),
     test: async (lines) => {
       for (let look = 0; look < lockLooks && locked(); look += 1)
         await new Promise((resolve) => setTimeout(resolve, lockLookInterval));
@@ -111,14 +121,26 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
 /** iptables-restore repeats a comment when it is verbose, and so tells that all before it is done. */
 const sessionMark = "# cld done\n";
 
-/** What `-S` lists, in the words of `iptables-save`. Lines that are neither chains nor rules stay as they are, for the parser to object. */
-function savedText(listing: string): string {
-  const lines = listing.split("\n").filter((line) => line !== "");
-  const body = lines.map((line) => {
-    const [option, chain, policy = "-"] = line.split(" ");
-    return option === "-P" || option === "-N" ? `:${chain} ${policy} [0:0]` : line;
-  });
-  return ["*filter", ...body, "COMMIT", ""].join("\n");
+/** A session prints line by line. The rules of more policies than these are sooner had from a program that need not. */
+const manyPolicies = 100;
+
+/** So many chains are listed one by one; the whole table is listed as soon as more. */
+const manyChains = 64;
+
+/** The chains that lines for a restore change, and those that they remove. */
+function chainsIn(lines: readonly string[]): { readonly changed: readonly string[]; readonly removed: ReadonlySet<string> } {
+  const [changed, removed] = [new Set<string>(), new Set<string>()];
+  for (const line of lines) {
+    const [, option, chain] = /^(:|-[A-Z] )(\S+)/.exec(line) ?? [];
+    if (chain !== undefined) (option === "-X " ? removed : changed).add(chain);
+  }
+  return { changed: [...changed].filter((chain) => !removed.has(chain)), removed };
+}
+
+/** The table with some chains as they are now, and without those that are gone. */
+function replaced(before: SavedTable, now: SavedTable, removed: ReadonlySet<string>): SavedTable {
+  const kept = [...before.own].filter(([chain]) => !removed.has(chain));
+  return { ...before, own: new Map([...kept, ...now.own]), input: now.input.length > 0 ? now.input : before.input };
 }
 
 /** A session that ended as a program does that was never asked, or was asked something else, is no fault: it is asked once more, alone. */

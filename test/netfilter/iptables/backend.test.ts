@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
-import { BackendMissingError, detectBackend, programOf } from "../../../src/netfilter/iptables/backend.ts";
+import { type Backend, BackendMissingError, detectBackend, programOf } from "../../../src/netfilter/iptables/backend.ts";
 
 /** A host whose programs say this when asked for their version; others are not there. */
 function hostWith(versions: Readonly<Record<string, string>>): RunCommand {
@@ -20,6 +20,11 @@ function programsOf(backend: "nft" | "legacy"): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, `${name} v1.8.9 (${kind})`]));
 }
 
+async function detected(wanted: Backend | "auto", run: RunCommand): Promise<{ backend: Backend; version: string }> {
+  const { backend, version } = await detectBackend(wanted, run, () => true);
+  return { backend, version: await version() };
+}
+
 const both = { ...programsOf("nft"), ...programsOf("legacy") };
 
 test("each family and backend has its own program", () => {
@@ -32,12 +37,12 @@ test("each family and backend has its own program", () => {
 describe("with 'auto' the backend is the one that iptables on this host is:", () => {
   test("nft", async () => {
     const run = hostWith({ ...both, iptables: "iptables v1.8.9 (nf_tables)" });
-    assert.deepEqual(await detectBackend("auto", run, () => true), { backend: "nft", version: "1.8.9" });
+    assert.deepEqual(await detected("auto", run), { backend: "nft", version: "1.8.9" });
   });
 
   test("legacy", async () => {
     const run = hostWith({ ...both, iptables: "iptables v1.8.9 (legacy)" });
-    assert.deepEqual(await detectBackend("auto", run, () => true), { backend: "legacy", version: "1.8.9" });
+    assert.deepEqual(await detected("auto", run), { backend: "legacy", version: "1.8.9" });
   });
 
   test("an iptables that says neither is an error that names the way out", async () => {
@@ -59,10 +64,7 @@ describe("with 'auto' the backend is the one that iptables on this host is:", ()
 
 describe("a backend that is asked for", () => {
   test("is taken without asking what iptables is", async () => {
-    assert.deepEqual(await detectBackend("legacy", hostWith(programsOf("legacy")), () => true), {
-      backend: "legacy",
-      version: "1.8.9",
-    });
+    assert.deepEqual(await detected("legacy", hostWith(programsOf("legacy"))), { backend: "legacy", version: "1.8.9" });
   });
 
   test("is an error where any one of its programs is missing", async () => {
