@@ -189,7 +189,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // Both mostly wait.
     const [found, { reading, state, running, removals }] = await Promise.all([
       tablesNow,
-      keeper.settle(desired, looking || kernelLists.flushed()),
+      keeper.settle(desired, looking || (left !== null && kernelLists.flushed())),
     ]);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);

@@ -48,7 +48,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
   const wall = createWallTime(clock);
   let missing: string | null | undefined;
   let generation = 0;
-  let last: { before: number; after: number; checked: number; activity: string; sets: ReadonlyMap<string, SavedSet> } | undefined;
+  let last: { before: number; after: number; checked: number; activity: string; sets: Map<string, SavedSet> } | undefined;
   const jiffies = createJiffiesClock(clock, wall, () => {
     const list = canaryName(4);
     if (!lists.write(list, `+${canaryAddress}`)) return undefined;

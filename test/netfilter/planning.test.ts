@@ -39,7 +39,7 @@ function bare(different: Partial<Actual> = {}): Actual {
       running: [],
       now,
       readAt: now,
-      writtenEnds: new Map<string, number | null>(),
+      writtenEnds: new Map<string, ReadonlyMap<string, number | null>>(),
     },
     ...{ protectedNetworks: [parseNetwork("127.0.0.0/8")], stuckSets: new Set<string>() },
     ...different,

@@ -24,12 +24,12 @@ export interface EntryPlan {
   readonly ipset: readonly string[];
   /** Wanted entries for which there is no room. */
   readonly homeless: readonly string[];
-  /** The entries that `ipset` adds, by `NAME ADDRESS`, with their ends. */
-  readonly ends: readonly (readonly [string, number | null])[];
+  /** The entries that `ipset` adds: the set, the address, the end. */
+  readonly ends: readonly (readonly [string, string, number | null])[];
 }
 
-/** The ends with which entries of sets were written, by `NAME ADDRESS`: more exact than the whole seconds that the kernel tells. */
-export type WrittenEnds = ReadonlyMap<string, number | null>;
+/** The ends with which entries of sets were written, by set and address: more exact than the whole seconds that the kernel tells. */
+export type WrittenEnds = ReadonlyMap<string, ReadonlyMap<string, number | null>>;
 
 /** Seconds by which the time left in a set may differ from what is wanted: both are rounded. */
 const timeTolerance = 2;
@@ -55,6 +55,7 @@ export function planEntries(
 ): EntryPlan {
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
   const inSet: ReadonlyMap<string, SetEntry> = set?.entries ?? new Map();
+  const writtenHere = written.get(name);
   const renewed: WantedEntry[] = [];
   const missing: WantedEntry[] = [];
   let [keptInList, keptInSet] = [0, 0];
@@ -65,7 +66,7 @@ export function planEntries(
     else if (present === undefined) missing.push(entry);
     else {
       keptInSet += 1;
-      const end = written.get(`${name} ${entry.address}`);
+      const end = writtenHere?.get(entry.address);
       if ((end !== undefined && end !== entry.expiresAt) || !hasTime(present, entry, readAt)) renewed.push(entry);
     }
   }
@@ -86,7 +87,7 @@ export function planEntries(
       ...removed.map((address) => `del ${name} ${address}`),
     ],
     homeless: homes.none.map(({ address }) => address),
-    ends: [...renewed, ...homes.set].map(({ address, expiresAt }) => [`${name} ${address}`, expiresAt] as const),
+    ends: [...renewed, ...homes.set].map(({ address, expiresAt }) => [name, address, expiresAt] as const),
   };
 }
 

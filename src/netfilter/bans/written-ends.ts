@@ -14,21 +14,32 @@ export interface EndsMemory {
 const fewest = 1000;
 
 export function createEndsMemory(): EndsMemory {
-  const memory = new Map<string, number | null>();
-  let most = fewest;
+  const memory = new Map<string, Map<string, number | null>>();
+  let [size, most] = [0, fewest];
 
   /** The kernel drops what has ended without being asked. */
   const forgetEnded = (now: number): void => {
-    for (const [key, end] of memory) if (end !== null && end <= now) memory.delete(key);
-    most = Math.max(fewest, 2 * memory.size);
+    size = 0;
+    for (const ends of memory.values()) {
+      for (const [address, end] of ends) if (end !== null && end <= now) ends.delete(address);
+      size += ends.size;
+    }
+    most = Math.max(fewest, 2 * size);
   };
 
   return {
     ends: memory,
     note: (lines, ends, now) => {
-      for (const line of lines) if (line.startsWith("del ")) memory.delete(line.slice("del ".length));
-      for (const [key, end] of ends) memory.set(key, end);
-      if (memory.size > most) forgetEnded(now);
+      for (const line of lines) {
+        const [command, name = "", address = ""] = line.split(" ", 3);
+        if (command === "del") memory.get(name)?.delete(address);
+      }
+      for (const [name, address, end] of ends) {
+        const known = memory.get(name) ?? new Map<string, number | null>();
+        memory.set(name, known.set(address, end));
+      }
+      size += ends.length;
+      if (size > most) forgetEnded(now);
     },
   };
 }

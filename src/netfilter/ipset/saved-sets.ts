@@ -36,25 +36,31 @@ export class SetOutputError extends Error {
 
 /**
  * Reads the text of `ipset save`, leaving out the sets of others.
+ * @param sets what an earlier piece of the text has told; this one is added to it
  * @throws {SetOutputError} for a line that is neither a set nor an entry
  */
-export function parseSavedSets(text: string): ReadonlyMap<string, SavedSet> {
-  const sets = new Map<string, SavedSet>();
-  for (const line of text.split("\n")) {
-    const [command, name, ...words] = line.split(" ");
-    if (command !== "create" && command !== "add" && line !== "")
-      throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
-    if (name === undefined || !ownName.test(name)) continue;
-    if (command === "create") {
-      const shape = shapeOf(words);
-      sets.set(name, { name, shape, capacity: Number(optionOf(words, "maxelem")), entries: new Map() });
-    } else if (command === "add") {
-      const address = canonical(words[0] ?? "");
-      const left = Number(optionOf(words, "timeout") ?? 0);
-      if (address !== undefined) sets.get(name)?.entries.set(address, { address, secondsLeft: left === 0 ? null : left });
-    }
-  }
+export function parseSavedSets(text: string, sets = new Map<string, SavedSet>()): Map<string, SavedSet> {
+  for (const line of text.split("\n")) if (line !== "") noteLine(sets, line);
   return sets;
+}
+
+function noteLine(sets: Map<string, SavedSet>, line: string): void {
+  const [command, name, ...words] = line.split(" ");
+  if (command !== "create" && command !== "add")
+    throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
+  if (name === undefined || !ownName.test(name)) return;
+  if (command === "create") {
+    sets.set(name, newSet(name, words));
+    return;
+  }
+  const address = canonical(words[0] ?? "");
+  const left = Number(optionOf(words, "timeout") ?? 0);
+  if (address !== undefined) sets.get(name)?.entries.set(address, { address, secondsLeft: left === 0 ? null : left });
+}
+
+/** A set without entries, by the words after its name in the line that creates it. */
+export function newSet(name: string, words: readonly string[]): SavedSet {
+  return { name, shape: shapeOf(words), capacity: Number(optionOf(words, "maxelem")), entries: new Map() };
 }
 
 /** The decisive words of a set's definition; equal shapes can stand for each other. */
@@ -72,7 +78,11 @@ function optionOf(words: readonly string[], name: string): string | undefined {
   return index < 0 ? undefined : words[index + 1];
 }
 
+/** ipset prints addresses in canonical text, but for IPv4 addresses within IPv6 ones. */
+const printedCanonically = /^(\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]*)(\/\d+)?$/;
+
 function canonical(text: string): string | undefined {
+  if (printedCanonically.test(text)) return text;
   try {
     return formatNetwork(parseNetwork(text));
   } catch (error) {

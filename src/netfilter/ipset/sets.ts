@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
@@ -9,7 +10,7 @@ export interface IpSets {
   /** Null where ipset works; otherwise why it does not, with the remedy. @throws {EnforcementDelayed} when that can't be told now */
   unavailable(): Promise<string | null>;
   /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
-  read(): Promise<ReadonlyMap<string, SavedSet>>;
+  read(): Promise<Map<string, SavedSet>>;
   /** How many entries each of them has: cheap, however many those are. @throws {EnforcementDelayed} */
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
@@ -59,7 +60,14 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
       if (result.exitCode === 0) return `ipset has no sets of the types that are needed (${said(probed)}): ${remedy}`;
       return `ipset does not work here (${said(result)}): ${remedy}`;
     },
-    read: async () => legible(parseSavedSets, await ask(["save"])),
+    read: async () => {
+      const sets = new Map<string, SavedSet>();
+      for (const piece of piecesOf(await ask(["save"]))) {
+        readPiece(piece, sets);
+        await setImmediate();
+      }
+      return sets;
+    },
     sizes: async () => parseSetSizes(await ask(["list", "-terse"])),
     restore,
     destroy: async (names) => {
@@ -89,10 +97,23 @@ const probe = [
   .map(([name, words]) => `create ${name} ${words}\ndestroy ${name}\n`)
   .join("");
 
+/** Characters of `ipset save` that are read in one turn of the event loop: a few thousand entries. */
+const pieceLength = 256 * 1024;
+
+/** The text in pieces of whole lines. */
+function* piecesOf(text: string): Generator<string> {
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf("\n", start + pieceLength);
+    const end = newline < 0 ? text.length : newline + 1;
+    yield text.slice(start, end);
+    start = end;
+  }
+}
+
 /** @throws {EnforcementDelayed} when the text is not what ipset prints */
-function legible<T>(parse: (text: string) => T, text: string): T {
+function readPiece(text: string, sets: Map<string, SavedSet>): void {
   try {
-    return parse(text);
+    parseSavedSets(text, sets);
   } catch (error) {
     if (error instanceof SetOutputError) throw new EnforcementDelayed(`ipset save: ${error.message}`);
     throw error;

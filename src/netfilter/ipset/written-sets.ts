@@ -1,5 +1,5 @@
 import { formatNetwork, parseNetwork } from "../../domain/network.ts";
-import type { SavedSet } from "./saved-sets.ts";
+import { newSet, type SavedSet } from "./saved-sets.ts";
 
 /**
  * Notes in sets what lines of `ipset restore` have made of them, so that they need not be read again for what this service itself has
@@ -7,9 +7,14 @@ import type { SavedSet } from "./saved-sets.ts";
  * @param age whole seconds since the sets were read: the times of their entries count from then
  * @returns false when it can't be told what the sets hold now
  */
-export function noteLines(sets: ReadonlyMap<string, SavedSet>, lines: readonly string[], age: number): boolean {
+export function noteLines(sets: Map<string, SavedSet>, lines: readonly string[], age: number): boolean {
   for (const line of lines) {
-    const [command, name = "", element = "", , timeout] = line.split(" ");
+    const [command, name = "", ...words] = line.split(" ");
+    const [element = "", , timeout] = words;
+    if (command === "create" && !sets.has(name)) {
+      sets.set(name, newSet(name, words));
+      continue;
+    }
     const entries = sets.get(name)?.entries;
     if (entries === undefined || (command !== "add" && command !== "del")) return false;
     const address = formatNetwork(parseNetwork(element));

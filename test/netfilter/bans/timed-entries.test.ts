@@ -206,7 +206,7 @@ test("a set that is not there yet takes what the list has no room for", () => {
     recent: [{ list: name, write: "+192.0.2.1" }],
     ipset: [`add ${name} 10.0.0.0/8 timeout 0`],
     homeless: [],
-    ends: [[`${name} 10.0.0.0/8`, null]],
+    ends: [[name, "10.0.0.0/8", null]],
   });
 });
 
@@ -216,7 +216,7 @@ test("an entry that was written with another end is written anew, however near t
   const [wanted] = [{ address: "10.0.0.0/8", expiresAt: start + 60_500 }];
   const set = { name, shape: "", capacity: 10, entries: new Map([["10.0.0.0/8", { address: "10.0.0.0/8", secondsLeft: 60 }]]) };
   const planned = (end: number) =>
-    planEntries(name, 4, [wanted], lists, set, start, start, new Map([[`${name} 10.0.0.0/8`, end]])).ipset;
+    planEntries(name, 4, [wanted], lists, set, start, start, new Map([[name, new Map([["10.0.0.0/8", end]])]])).ipset;
   assert.deepEqual(planned(wanted.expiresAt), []);
   assert.deepEqual(planned(wanted.expiresAt - 700), [`add ${name} 10.0.0.0/8 timeout 61`]);
 });

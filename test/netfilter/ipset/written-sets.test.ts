@@ -23,7 +23,21 @@ test("lines that add and take out are noted, with the time that is left as of th
   );
 });
 
-test("lines that make or end a set, or fill one that was not read, leave open what is there", () => {
-  for (const line of ["create cld4-grace hash:net", "destroy cld4-operator", "flush cld4-operator", "add cld4-grace 192.0.2.1"])
+test("a set that a line makes is empty, and takes what further lines add", () => {
+  const sets = saved();
+  const words = "hash:ip family inet hashsize 64 maxelem 5 timeout 0";
+  assert.equal(noteLines(sets, [`create cld4-o32-web ${words}`, "add cld4-o32-web 192.0.2.9 timeout 5"], 0), true);
+  const { shape, capacity, entries } = sets.get("cld4-o32-web") ?? assert.fail("there is no such set");
+  assert.deepEqual([shape, capacity], ["hash:ip family inet maxelem 5", 5]);
+  assert.deepEqual([...entries.values()], [{ address: "192.0.2.9", secondsLeft: 5 }]);
+});
+
+test("lines that make a set anew, end one, or fill one that was not read, leave open what is there", () => {
+  for (const line of [
+    "create cld4-operator hash:net",
+    "destroy cld4-operator",
+    "flush cld4-operator",
+    "add cld4-grace 192.0.2.1",
+  ])
     assert.equal(noteLines(saved(), [line], 0), false, line);
 });
