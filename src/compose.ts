@@ -108,11 +108,8 @@ export async function purge(config: Config): Promise<readonly string[]> {
 async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
   try {
     assertCapabilities();
-    const { backend, version } = await detectBackend(
-      config.backend,
-      runCommand,
-      (program) => programFile(program, config.searchPath) !== "",
-    );
+    const isThere = (program: string): boolean => programFile(program, config.searchPath) !== "";
+    const { backend, version } = await detectBackend(config.backend, runCommand, isThere);
     log.info({ backend }, "iptables");
     const { protect: protectedNetworks } = config;
     const open: OpenSession = (file, args, greeting) =>
@@ -128,6 +125,7 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
       version,
       protectedNetworks,
       run: runCommand,
+      isThere,
       sessions,
       lists,
       sets,

@@ -11,7 +11,7 @@ import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
-import { missingPrograms, readFill, readRecentList, readRecentLists, readShadows } from "./inspection.ts";
+import { readFill, readRecentList, readRecentLists, readShadows, severingPrograms } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { firstListOf } from "./iptables/first-lists.ts";
@@ -35,6 +35,8 @@ export interface NetfilterOptions {
   readonly version: () => Promise<string>;
   readonly protectedNetworks: readonly Network[];
   readonly run: RunCommand;
+  /** Whether a program is found on the PATH. */
+  readonly isThere: (program: string) => boolean;
   /** Without it, each change of a table starts a program. */
   readonly sessions?: TableSessions;
   readonly lists: RecentLists;
@@ -58,7 +60,7 @@ export interface NetfilterFirewall extends Firewall {
 
 /** Drives iptables, ip6tables, the xt_recent lists and ipset. */
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
-  const { backend, version, protectedNetworks, run, sessions, lists, sets, clock } = options;
+  const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, clock } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
   const readTables = async ({ policies }: Pick<Desired, "policies">): Promise<Actual["tables"]> => {
     const [four, six] = await Promise.all([tables[4].read(policies.length), tables[6].read(policies.length)]);
@@ -237,7 +239,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         version: await version(),
         otherBackendInUse: await otherBackendInUse(backend, run),
         withoutSets: kernelLists.withoutSets(),
-        missingPrograms: await missingPrograms(run),
+        missingPrograms: severingPrograms.filter((program) => !isThere(program)),
         lists: readFill(lists, reading.sets),
         countsForgottenAt: counts.forgottenAt(),
       };

@@ -33,13 +33,8 @@ export async function readShadows(backend: Backend, run: RunCommand): Promise<re
   return found;
 }
 
-/** Those of the programs that end connections which are not installed. */
-export async function missingPrograms(run: RunCommand): Promise<readonly string[]> {
-  const asked = await Promise.all(
-    (["conntrack", "ss"] as const).map(async (program) => [program, await run(program, ["-V"])] as const),
-  );
-  return asked.flatMap(([program, { failure }]) => (failure === "not-found" ? [program] : []));
-}
+/** The programs that end connections. */
+export const severingPrograms = ["conntrack", "ss"] as const;
 
 /** How full this service's lists and sets are. */
 export function readFill(lists: RecentLists, sets: ReadonlyMap<string, SavedSet> | null): readonly ListFill[] {

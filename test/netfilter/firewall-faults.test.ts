@@ -225,3 +225,9 @@ test("the facts of a host without ipset say why, with the remedy", async () => {
   await host.firewall.converge(desire([mysql]));
   assert.match((await host.firewall.inspector.facts()).withoutSets ?? "", /ipset is missing: install/);
 });
+
+test("the facts name the programs that end connections and are not there", async () => {
+  const missingOn = async (host: ReturnType<typeof createHost>) => (await host.firewall.inspector.facts()).missingPrograms;
+  assert.deepEqual(await missingOn(createHost({ missing: "conntrack" })), ["conntrack"]);
+  assert.deepEqual(await missingOn(createHost()), []);
+});

@@ -32,10 +32,12 @@ export function banHomeFor(policy: Policy, family: Family = 4, withSets = true):
 export interface HostOptions {
   readonly withSets?: boolean;
   readonly backend?: Backend;
+  /** A program that is not there. */
+  readonly missing?: string;
 }
 
 /** A firewall on a simulated host: tables, lists, sets and a clock in memory. Timers fire at once, and time moves on with them. */
-export function createHost({ withSets = true, backend = "nft" }: HostOptions = {}) {
+export function createHost({ withSets = true, backend = "nft", missing }: HostOptions = {}) {
   const testClock = createTestClock();
   let wallShift = 0;
   const clock: Clock = {
@@ -58,7 +60,16 @@ export function createHost({ withSets = true, backend = "nft" }: HostOptions = {
   const run: RunCommand = (file, args, input) => (file === "ipset" ? ipset.run : kernel.run)(file, args, input);
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const start = () =>
-    createFirewall({ backend, version: async () => "1.8.9", protectedNetworks, run, lists, sets: createIpSets(run), clock });
+    createFirewall({
+      backend,
+      version: async () => "1.8.9",
+      protectedNetworks,
+      run,
+      isThere: (program) => program !== missing,
+      lists,
+      sets: createIpSets(run),
+      clock,
+    });
   const firewall = start();
   const nameFor = (policy: Policy, family: Family) => banHomeFor(policy, family, withSets);
   return {

@@ -80,7 +80,6 @@ const sentences: readonly Sentence[] = [
   { program: "ipset", args: ["list", "-(?:n|terse)"] },
   { program: "ipset", args: ["destroy", set] },
   { program: "ipset", args: ["restore", "-exist"], line: setLine },
-  { program: "conntrack|ss", args: ["-V"] },
   { program: "ss", args: ["-K", "-t", "-H", `${severed}(?: or ${severed}){0,99}`] },
   { program: "conntrack", args: ["-D", "-s", address, "-r", address] },
 ];

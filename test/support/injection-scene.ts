@@ -89,6 +89,7 @@ export async function createInjectionScene(): Promise<InjectionScene> {
   const firewall = createFirewall({
     backend: "nft",
     version: async () => "1.8.9",
+    isThere: () => true,
     protectedNetworks,
     run,
     sessions,
