@@ -15,12 +15,12 @@ import { readFill, readRecentList, readRecentLists, readShadows, severingProgram
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { firstListOf } from "./iptables/first-lists.ts";
-import { diffTable } from "./iptables/table-diff.ts";
+import { diffTable, holdsAsWritten } from "./iptables/table-diff.ts";
 import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
-import { otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
+import { hasLeftRules, otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
@@ -75,6 +75,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   let verified = false;
   /** Whether the other backend is known to have no rules of ours. */
   let alone = false;
+  /** Whether it has some, as far as the pass that runs knows. */
+  let leftOnOther = Promise.resolve(true);
   /** What the last pass left. */
   let left: Plan | null = null;
   const endsMemory = createEndsMemory();
@@ -165,7 +167,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       try {
         const report = await convergeNow(desired);
         // What an earlier start with the other backend left would go on refusing.
-        if (!alone) await removeLeftRules(backend, run);
+        if (!alone && (await leftOnOther)) await removeLeftRules(backend, run);
         alone = true;
         return report;
       } catch (error) {
@@ -179,6 +181,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const [tablesNow, clockNow] = [readTables(desired), kernelLists.calibrate()];
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
     if (left === null) composeRules(desired, protectedNetworks);
+    if (!alone) leftOnOther = hasLeftRules(backend, run).catch(() => true);
     try {
       await clockNow;
     } catch (error) {
@@ -197,6 +200,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     counts.seen(actual.tables, desired.policies);
     const planned = planFor(acceptable(desired), actual);
     const differences = meddling(planned, actual);
+    verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writeTables(planned);
     left = planned;
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");

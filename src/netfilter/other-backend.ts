@@ -21,9 +21,13 @@ export async function removeOwnRules(backend: Backend, run: RunCommand): Promise
 
 /** The same for the backend that this service does not use, where an earlier start may have left some. @throws {EnforcementDelayed} */
 export async function removeLeftRules(backend: Backend, run: RunCommand): Promise<void> {
-  const other = otherThan(backend);
-  const left = await Promise.all(families.map((family) => hasRules(family, other, run, isOwnLine)));
-  if (left.includes(true)) await removeOwnRules(other, run);
+  if (await hasLeftRules(backend, run)) await removeOwnRules(otherThan(backend), run);
+}
+
+/** Whether the backend that this service does not use has rules of this service. */
+export async function hasLeftRules(backend: Backend, run: RunCommand): Promise<boolean> {
+  const left = await Promise.all(families.map((family) => hasRules(family, otherThan(backend), run, isOwnLine)));
+  return left.includes(true);
 }
 
 /** Whether the backend that this service does not use has rules of others too; packets then meet both. */

@@ -98,8 +98,18 @@ export function composeRules({ policies }: Desired, protectedNetworks: readonly 
 export function planSparingly(desired: Desired, actual: Actual): Plan {
   const lists = actual.lists.names().flatMap((name) => parseBanHomeName("recent", name, desired.policies) ?? []);
   const sets = [...(actual.sets?.keys() ?? [])].flatMap((name) => parseBanHomeName("ipset", name, desired.policies) ?? []);
-  const lazy = planPass(desired, actual, [...lists, ...sets]);
+  const filled = homesFilled(desired, actual.sets !== null);
+  const lingering = [...lists, ...sets].filter((home) => !filled.has(banHomeName(home)));
+  if (lingering.length === 0) return planPass(desired, actual);
+  const lazy = planPass(desired, actual, lingering);
   return lazy.tables[4].length + lazy.tables[6].length === 0 ? lazy : planPass(desired, actual);
+}
+
+/** The names of the homes that policies put their bans into. */
+function homesFilled({ policies }: Desired, withSets: boolean): ReadonlySet<string> {
+  const active = policies.filter((policy) => policy.mode !== "off");
+  const homes = families.flatMap((family) => active.flatMap((policy) => banHomeOf(policy, family, withSets) ?? []));
+  return new Set(homes.map(banHomeName));
 }
 
 /**

@@ -54,6 +54,25 @@ export function diffTable(actual: SavedTable, desired: Chains | null, family: Fa
   return { lines: body.length === 0 ? [] : ["*filter", ...body, "COMMIT"], found };
 }
 
+/** Whether the table has a wanted chain word for word: what was written there once is printed as it was written. */
+export function holdsAsWritten(actual: SavedTable, desired: Chains, family: Family): boolean {
+  return [...desired].some(([chain, rules]) => {
+    const present = actual.own.get(chain);
+    return (
+      present !== undefined &&
+      rules.length > 0 &&
+      areSame(
+        present,
+        rules.map((rule) => ruleText(rule, family)),
+      )
+    );
+  });
+}
+
+function areSame(present: readonly string[], wanted: readonly string[]): boolean {
+  return present.length === wanted.length && present.every((rule, index) => rule === wanted[index]);
+}
+
 /**
  * Whether the kernel's rule is the wanted one. Another version of iptables may print the same options in another order, with other
  * quotes or without defaults; an option more, less or different is another rule, whatever its comment says.
@@ -80,7 +99,7 @@ const defaultOptions: ReadonlySet<string> = new Set(["--rsource", "--connlimit-s
 
 /** The edits of one chain, by position, in an order in which each position holds when its turn comes. */
 function chainEdits(chain: string, present: readonly string[], wanted: readonly string[]): string[] {
-  if (present.length === wanted.length && present.every((rule, index) => rule === wanted[index])) return [];
+  if (areSame(present, wanted)) return [];
   const edits: string[] = [];
   let position = 1;
   let length = present.length;
