@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every test: the kernel tests side by side, as they mostly wait, and all others beside them in one process of their own. Those that
+# Runs every test: the kernel tests side by side, as they mostly wait, the longest first, and all others beside them in one process of their own. Those that
 # promise times for thousands of sources or under a held lock come last, with the machine to themselves. What fails is run once more by
 # itself: the promises about time hold on a machine that has CPU to spare.
 # The compile cache spares the many short-lived processes the work of stripping types.
@@ -13,18 +13,18 @@ failed=$(mktemp)
 others=
 end() {
   [ -z "$others" ] || kill "$others" 2>/dev/null
-  rm -f "$report" "$failed" "$failed.more"
+  rm -f "$report" "$failed"
 }
 trap end EXIT
 trap 'exit 130' INT TERM
 
-kernel_files() { find test/kernel -name '*.test.ts' | sort | grep "$@" -E '/(botnet|capacity|held-lock)\.test\.ts$'; }
+kernel_files() { find test/kernel -name '*.test.ts' | sort | grep "$@"; }
+alone='/(botnet|capacity|held-lock)\.test\.ts$'
+long='/(attribution|ban-time|confirmations|faults|foreign-rules|grace|healing|lockout-random|model|persistence|recent-lifetime|vandalism)\.test\.ts$'
 # The number of files at a time, and the files.
 run_kernel_tests() {
   at_once=$1 && shift
-  node --test --test-concurrency="$at_once" --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter=./scripts/failed-files.ts --test-reporter-destination="$failed.more" "$@" || kernel_status=1
-  cat "$failed.more" >>"$failed"
+  node scripts/kernel-tests.ts "$at_once" "$failed" "$@" || kernel_status=1
 }
 
 # shellcheck disable=SC2046 # no file's name holds a space
@@ -33,17 +33,18 @@ node --test --test-isolation=none --test-reporter=spec \
 others=$!
 kernel_status=0
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 3 $(kernel_files -v)
+run_kernel_tests 3 $(kernel_files -E "$long") $(kernel_files -vE "$long|$alone")
 wait "$others"
 others_status=$?
 others=
 cat "$report"
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 1 $(kernel_files)
-if [ "$kernel_status" -ne 0 ] && [ -s "$failed" ]; then
-  echo "once more, with the machine to themselves:" && cat "$failed"
-  # shellcheck disable=SC2046 # as above
-  node --test --test-concurrency=1 --test-reporter=spec $(sort -u "$failed" | grep '\.test\.ts$')
-  kernel_status=$?
+run_kernel_tests 1 $(kernel_files -E "$alone")
+again=$(sort -u "$failed" | grep '\.test\.ts$')
+if [ -n "$again" ]; then
+  printf 'once more, with the machine to themselves:\n%s\n' "$again"
+  kernel_status=0
+  # shellcheck disable=SC2086 # as above
+  run_kernel_tests 1 $again
 fi
 [ "$kernel_status" -eq 0 ] && [ "$others_status" -eq 0 ]

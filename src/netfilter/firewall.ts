@@ -1,5 +1,5 @@
 import type { Inspector } from "../domain/inspection.ts";
-import type { Family, Network } from "../domain/network.ts";
+import type { Network } from "../domain/network.ts";
 import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
@@ -14,7 +14,6 @@ import { createExclusive } from "./exclusive.ts";
 import { readFill, readRecentList, readRecentLists, readShadows, severingPrograms } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
-import { firstListOf } from "./iptables/first-lists.ts";
 import { diffTable, holdsAsWritten } from "./iptables/table-diff.ts";
 import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
@@ -22,6 +21,7 @@ import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
 import { hasLeftRules, otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { type Plan, writesOf } from "./plan.ts";
+import { createPlanWriter } from "./plan-writer.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
@@ -80,8 +80,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What the last pass left. */
   let left: Plan | null = null;
   const endsMemory = createEndsMemory();
-  const stuckSets = new Set<string>();
   const counts = createCountWatch(backend, clock);
+  const writer = createPlanWriter({ tables, sets, kernelLists, endsMemory, counts, clock });
 
   const actualOf = (found: Actual["tables"], reading: Reading, running: readonly LedgerBan[]): Actual => ({
     tables: found,
@@ -92,56 +92,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     readAt: reading.before,
     writtenEnds: endsMemory.ends,
     protectedNetworks,
-    stuckSets,
+    stuckSets: writer.stuckSets,
   });
-
-  const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
-    const changed = families.filter((family) => linesOf(family).length > 0);
-    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
-  };
-
-  /** Writes all of a plan but the entries of lists. */
-  const writeTables = async (plan: Plan): Promise<void> => {
-    const [misshapen] = plan.misshapenSets;
-    if (misshapen !== undefined) {
-      throw new EnforcementDelayed(
-        `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
-      );
-    }
-    if (plan.ipset.length > 0) {
-      await sets.restore(plan.ipset);
-      kernelLists.wrote(plan.ipset);
-      endsMemory.note(plan.ipset, plan.ends, clock.now());
-    }
-    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
-    // What fails here fails again with the whole change.
-    await applyToEach((family) => firstListOf(plan.tables[family], family));
-    const outcomes = await applyToEach((family) => plan.tables[family]);
-    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
-    if (plan.obsoleteSets.length > 0) {
-      for (const name of await sets.destroy(plan.obsoleteSets)) stuckSets.add(name);
-      kernelLists.changed();
-    }
-  };
 
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
     return { planned: planFor(acceptable(desired), actualOf(await readTables(desired), reading, running)), removals };
-  };
-
-  /** Looks whether the kernel holds what it took. */
-  const verify = async (plan: Plan, before: Actual["tables"]): Promise<void> => {
-    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family]);
-    const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
-    const found = { 4: four, 6: six };
-    for (const family of families) {
-      const rest = diffTable(found[family], plan.chains[family], family);
-      if (rest.lines.length > 0) {
-        throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
-      }
-    }
-    verified = true;
   };
 
   /**
@@ -201,13 +158,16 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const planned = planFor(acceptable(desired), actual);
     const differences = meddling(planned, actual);
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
-    await writeTables(planned);
+    await writer.write(planned);
     left = planned;
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
     writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
-    if (wrote && (looking || !verified)) await verify(planned, found);
+    if (wrote && (looking || !verified)) {
+      await writer.verify(planned, found);
+      verified = true;
+    }
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),

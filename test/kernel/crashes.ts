@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { openStore } from "../../src/store/store.ts";
 import { createDirectory } from "../support/directories.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Backend } from "../support/kernel.ts";
 import { createNetwork } from "../support/namespaces.ts";
 import type { Random } from "../support/random.ts";
@@ -47,9 +48,14 @@ export async function createCrashScene(backend: Backend, policies: number, rando
   const service = await startService({ network, backend, stateDirectory });
   const writers = Array.from({ length: writerCount }, (_, number) => createWriter(number, random));
 
+  const acknowledged = (): number => writers.reduce((sum, writer) => sum + writer.acknowledged(), 0);
+
   const killWhileWriting = async (): Promise<void> => {
+    const before = acknowledged();
     const writing = Promise.all(writers.map((writer) => writer.run(service)));
     await Promise.race([writing, pause(random.integer(longestLife))]);
+    // On a machine that is busy it would be too early each time.
+    if (random.integer(2) === 0) await eventually("a write is acknowledged", () => acknowledged() > before, { every: 1 });
     await service.kill();
     await writing;
   };
@@ -63,7 +69,7 @@ export async function createCrashScene(backend: Backend, policies: number, rando
   };
 
   return {
-    acknowledged: () => writers.reduce((sum, writer) => sum + writer.acknowledged(), 0),
+    acknowledged,
     crash: async () => {
       await (random.integer(startsKilled) === 0 ? killWhileStarting() : killWhileWriting());
       const said = service.logs().length;

@@ -7,10 +7,10 @@ const slots = Array.from({ length: Math.max(2, availableParallelism()) }, (_, in
 
 /**
  * Runs `work` while no more such works are under way on this machine than it has processors, whichever process they belong to: a dozen
- * services that start at the same moment would all be late. A socket without a file tells the others, and ends with its process.
+ * services that start at the same moment would all be late. Who waits asks as often as who has just come. A socket without a file tells the others, and ends with its process.
  */
 export async function withStartSlot<T>(work: () => Promise<T>): Promise<T> {
-  const slot = await eventually("there is room for another start", takeSlot, { within: 120_000 });
+  const slot = await eventually("there is room for another start", takeSlot, { within: 120_000, every: 30 });
   try {
     return await work();
   } finally {

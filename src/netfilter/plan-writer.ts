@@ -1,0 +1,76 @@
+import type { Family } from "../domain/network.ts";
+import { type Clock, EnforcementDelayed } from "../domain/ports.ts";
+import type { EndsMemory } from "./bans/written-ends.ts";
+import type { CountWatch } from "./count-watch.ts";
+import type { IpSets } from "./ipset/sets.ts";
+import { firstListOf } from "./iptables/first-lists.ts";
+import { diffTable } from "./iptables/table-diff.ts";
+import type { FilterTable } from "./iptables/tables.ts";
+import type { KernelLists } from "./kernel-lists.ts";
+import type { Plan } from "./plan.ts";
+import { type Actual, families } from "./planning.ts";
+
+export interface PlanWriterOptions {
+  readonly tables: Readonly<Record<Family, FilterTable>>;
+  readonly sets: IpSets;
+  readonly kernelLists: KernelLists;
+  readonly endsMemory: EndsMemory;
+  readonly counts: CountWatch;
+  readonly clock: Clock;
+}
+
+/** Carries a plan out. */
+export interface PlanWriter {
+  /** Writes all of it but the entries of lists. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
+  write(plan: Plan): Promise<void>;
+  /** Looks whether the kernel holds what it took. @param before the tables as they were @throws {EnforcementDelayed} */
+  verify(plan: Plan, before: Actual["tables"]): Promise<void>;
+  /** Sets that could not be destroyed, as rules of others name them. */
+  readonly stuckSets: ReadonlySet<string>;
+}
+
+export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
+  const { tables, sets, kernelLists, endsMemory, counts, clock } = options;
+  const stuckSets = new Set<string>();
+
+  const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
+    const changed = families.filter((family) => linesOf(family).length > 0);
+    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
+  };
+
+  const write = async (plan: Plan): Promise<void> => {
+    const [misshapen] = plan.misshapenSets;
+    if (misshapen !== undefined) {
+      throw new EnforcementDelayed(
+        `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
+      );
+    }
+    if (plan.ipset.length > 0) {
+      await sets.restore(plan.ipset);
+      kernelLists.wrote(plan.ipset);
+      endsMemory.note(plan.ipset, plan.ends, clock.now());
+    }
+    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
+    // What fails here fails again with the whole change.
+    await applyToEach((family) => firstListOf(plan.tables[family], family));
+    const outcomes = await applyToEach((family) => plan.tables[family]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    if (plan.obsoleteSets.length > 0) {
+      for (const name of await sets.destroy(plan.obsoleteSets)) stuckSets.add(name);
+      kernelLists.changed();
+    }
+  };
+
+  const verify = async (plan: Plan, before: Actual["tables"]): Promise<void> => {
+    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family]);
+    const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
+    const found = { 4: four, 6: six };
+    for (const family of families) {
+      const rest = diffTable(found[family], plan.chains[family], family);
+      if (rest.lines.length > 0)
+        throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
+    }
+  };
+
+  return { write, verify, stuckSets };
+}
