@@ -6,9 +6,9 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-COPY scripts/build.ts ./scripts/
+COPY scripts/build.ts scripts/bundle.sh ./scripts/
 COPY src ./src
-RUN node scripts/build.ts && rm -r node_modules/rolldown node_modules/@rolldown node_modules/@oxc-project
+RUN sh scripts/bundle.sh && rm -r node_modules/rolldown node_modules/@rolldown
 
 # The same pinned Node runs here as in the tests: it is one of the npm packages.
 FROM debian:bookworm-slim

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing: Debian packages, then npm packages; and bundles the service where its sources are newer. Takes some 0.1 s when there is nothing to do. Reads no standard input.
+# Installs what is missing: Debian packages, then npm packages; and bundles the service (bundle.sh). Takes some 0.1 s when there is nothing to do. Reads no standard input.
 #   setup.sh --production   what the service needs to run (npm start)
 #   setup.sh                also what its tests and checks need (npm test)
 #   setup.sh --bench        also the load generators (npm run bench)
@@ -61,18 +61,6 @@ install_npm_packages() {
   done
 }
 
-bundle_current() {
-  [ -e dist/main.js ] && [ -z "$(find src package-lock.json scripts/build.ts -newer dist/main.js -print -quit)" ]
-}
-
-# One at a time: a start and a test run may both come first. The lock ends with this script.
-take_turn() {
-  if command -v flock >/dev/null; then
-    exec 9<package-lock.json
-    flock 9
-  fi
-}
-
 production=
 if [ "${1:-}" = --production ]; then production=--production; fi
 bench=
@@ -91,7 +79,11 @@ missing=$(missing_packages)
 if [ -n "$missing" ]; then install_packages "$missing"; fi
 
 if ! npm_packages_current; then
-  take_turn
+  # One at a time: a start and a test run may both come first. The lock is given back below.
+  if command -v flock >/dev/null; then
+    exec 9<package-lock.json
+    flock 9
+  fi
   if ! npm_packages_current; then install_npm_packages; fi
   if ! reason=$(PATH="$bin:$PATH" node scripts/check-dependencies.ts $production 2>/dev/null); then
     node=$(PATH="$bin:$PATH" command -v node)
@@ -101,10 +93,8 @@ if ! npm_packages_current; then
   fi
 fi
 
-if ! bundle_current; then
-  take_turn
-  if ! bundle_current; then PATH="$bin:$PATH" node scripts/build.ts; fi
-fi
+exec 9<&-
+sh scripts/bundle.sh
 
 # npm packages install no scripts here, so the hook is set up by hand; whoever has a hooks path of their own keeps it.
 if [ -z "$production" ] && [ -z "${CI:-}" ] && [ -e .git ] && command -v git >/dev/null; then

@@ -54,7 +54,13 @@ test("every path that is copied exists and is let through by .dockerignore", () 
 test("the entry point is a file that the image bundles, run without npm or a shell", () => {
   assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "--max-semi-space-size=4", "dist/main.js"]']);
   assert.ok(existsSync(join(root, "dist/main.js")));
-  assert.match(all(/^RUN (node .*)$/).join(), /^node scripts\/build\.ts && /);
+  const [, removed = ""] = /^sh scripts\/bundle\.sh && rm -r (.*)$/.exec(all(/^RUN (sh .*)$/).join()) ?? [];
+  const { packages }: { packages: Record<string, { dev?: boolean }> } = JSON.parse(readText("package-lock.json"));
+  for (const path of removed.split(" "))
+    assert.ok(
+      Object.entries(packages).some(([one, { dev }]) => dev !== true && `${one}/`.startsWith(`${path}/`)),
+      path,
+    );
   assert.ok(instructions.includes("COPY --from=dependencies /app/dist ./dist"));
 });
 

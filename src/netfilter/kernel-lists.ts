@@ -47,6 +47,9 @@ export interface KernelLists {
 export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; sets: IpSets; clock: Clock }): KernelLists {
   const wall = createWallTime(clock);
   let missing: string | null | undefined;
+  let finding: Promise<typeof last> | undefined;
+  /** A reading that was begun while the clock was measured. */
+  let early: Promise<typeof last> | undefined;
   let generation = 0;
   let last: { before: number; after: number; checked: number; activity: string; sets: Map<string, SavedSet> } | undefined;
   const jiffies = createJiffiesClock(clock, wall, () => {
@@ -88,30 +91,39 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     return found;
   };
 
+  /** Finds out whether there are sets, and reads them. */
+  const findSets = async (): Promise<typeof last> => {
+    // Where ours are there, nothing has to be tried.
+    const found = await readSets(false).catch(() => undefined);
+    missing = hasEachType(found?.sets) ? null : await sets.unavailable();
+    return missing === null ? readSets(false) : undefined;
+  };
+
   const setsIfThere = async (fresh: boolean): Promise<typeof last> => {
-    if (missing === undefined) {
-      // Where ours are there, nothing has to be tried.
-      const found = await readSets(fresh).catch(() => undefined);
-      missing = hasEachType(found?.sets) ? null : await sets.unavailable();
-      return missing === null ? readSets(false) : undefined;
-    }
-    return missing === null ? readSets(fresh) : undefined;
+    if (missing !== undefined) return missing === null ? readSets(fresh) : undefined;
+    // Two trials at once would get in each other's way.
+    finding ??= findSets().finally(() => {
+      finding = undefined;
+    });
+    return finding;
   };
 
   return {
     withoutSets: () => missing ?? null,
     calibrate: async () => {
       if (!jiffies.calibrated()) {
-        // The sets are read meanwhile, the first time; what is wrong with them is said by whoever reads them next.
-        const read = missing === undefined ? setsIfThere(false).catch(() => undefined) : undefined;
-        const [calibrated] = await Promise.all([jiffies.calibrate(), read]);
+        // The sets are read meanwhile, the first time; what is wrong with them is said to whoever reads them next.
+        if (missing === undefined) early = setsIfThere(false);
+        const [calibrated] = await Promise.all([jiffies.calibrate(), early?.catch(() => undefined)]);
         return calibrated;
       }
       // Lists that can't be written any more are to be noticed before there is something to write.
       return lists.isWritable(canaryName(4));
     },
     read: async (fresh) => {
-      const found = await setsIfThere(fresh);
+      const begun = fresh ? undefined : early;
+      early = undefined;
+      const found = await (begun ?? setsIfThere(fresh));
       const now = clock.monotonic();
       // Before the canary is there no list of ours is, so that nothing is missed by not looking at them.
       const known = jiffies.calibrated() ? lists : { ...lists, names: () => [] };

@@ -33,7 +33,7 @@ export function openTable<Entry>(database: DatabaseSync, table: Table<Entry>): O
     `INSERT OR REPLACE INTO ${name} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
   );
   const remove = database.prepare(`DELETE FROM ${name} WHERE ${table.key.map((column) => `${column} = ?`).join(" AND ")}`);
-  const committed = createLayer(select.all().map(decode), arrangement);
+  const committed = createLayer(Array.from(select.iterate(), decode), arrangement);
   const open: UpperLayer<Entry>[] = [];
   const top = (): Layer<Entry> => open.at(-1) ?? committed;
 

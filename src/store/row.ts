@@ -11,6 +11,15 @@ export function textOf(row: Row, column: string): string {
   return value;
 }
 
+/** Gives the string that it gave before where the two are equal: tens of thousands of rows have the same words, and one string serves them. */
+export function createRepetition(): (text: string) => string {
+  let last = "";
+  return (text) => {
+    if (text !== last) last = text;
+    return last;
+  };
+}
+
 export function integerOf(row: Row, column: string): number {
   const value = row[column];
   if (typeof value !== "number") throw unreadable(column);

@@ -55,7 +55,8 @@ export async function createCrashScene(backend: Backend, policies: number, rando
     const writing = Promise.all(writers.map((writer) => writer.run(service)));
     await Promise.race([writing, pause(random.integer(longestLife))]);
     // On a machine that is busy it would be too early each time.
-    if (random.integer(2) === 0) await eventually("a write is acknowledged", () => acknowledged() > before, { every: 1 });
+    const aWrite = () => eventually("a write is acknowledged", () => acknowledged() > before, { every: 1 });
+    if (random.integer(2) === 0) await Promise.race([writing, aWrite()]);
     await service.kill();
     await writing;
   };

@@ -51,6 +51,29 @@ describe("the sets", () => {
     assert.deepEqual([ipset.started("save"), ipset.started("list")], [1, 0]);
   });
 
+  test("are tried and read once by all who ask first, and by the measuring of the clock", async () => {
+    const { kernelLists, ipset } = createKernel();
+    await Promise.all([kernelLists.calibrate(), kernelLists.read(false), kernelLists.read(false)]);
+    await kernelLists.read(false);
+    assert.deepEqual([ipset.started("save"), ipset.started("restore")], [1, 1]);
+  });
+
+  test("need no trial where there are some of each type", async () => {
+    const { kernelLists, ipset } = createKernel();
+    ipset.edit("create cld4-h32ro-all hash:ip family inet maxelem 10 timeout 0");
+    assert.ok((await kernelLists.read(false)).sets?.has("cld4-h32ro-all"));
+    assert.deepEqual([ipset.started("save"), ipset.started("restore")], [1, 0]);
+  });
+
+  test("that can't be read while the clock is measured are told to be so to who reads them next, and not tried twice", async () => {
+    const { kernelLists, ipset } = createKernel();
+    ipset.setFault("save fails");
+    await kernelLists.calibrate();
+    const started = ipset.started();
+    await assert.rejects(kernelLists.read(false), EnforcementDelayed);
+    assert.equal(ipset.started(), started);
+  });
+
   test("are read again when somebody insists", async () => {
     const { kernelLists, ipset } = createKernel();
     await kernelLists.read(false);

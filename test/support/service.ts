@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { CommandResult } from "./command-runner.ts";
 import { createDirectory, linkPrograms } from "./directories.ts";
 import { eventually } from "./eventually.ts";
@@ -68,9 +70,18 @@ export interface Service {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+let bundled: Promise<unknown> | undefined;
+
+/** What is started is the bundle, of the sources that are there now. */
+function bundle(): Promise<unknown> {
+  bundled ??= promisify(execFile)("sh", [join(root, "scripts/bundle.sh")]);
+  return bundled;
+}
+
 /** Starts the service and resolves once `GET /readyz` is 200. @throws {Error} with all its output when that takes too long */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { network, backend, tcpListener, readyTimeout = 10_000 } = options;
+  await bundle();
   const directory = await createDirectory();
   const stateDirectory = options.stateDirectory ?? join(directory.path, "state");
   const socketPath = join(directory.path, "api.sock");

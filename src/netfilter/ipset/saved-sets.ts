@@ -50,7 +50,7 @@ function noteLine(sets: Map<string, SavedSet>, line: string): void {
     throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
   if (name === undefined || !ownName.test(name)) return;
   if (command === "create") {
-    sets.set(name, newSet(name, words));
+    sets.set(name, newSet(copyOf(name), words));
     return;
   }
   const address = canonical(words[0] ?? "");
@@ -78,11 +78,16 @@ function optionOf(words: readonly string[], name: string): string | undefined {
   return index < 0 ? undefined : words[index + 1];
 }
 
+/** Of a part of a text, V8 keeps the whole text: a ban that is remembered would keep megabytes. */
+function copyOf(part: string): string {
+  return Buffer.from(part, "latin1").toString("latin1");
+}
+
 /** ipset prints addresses in canonical text, but for IPv4 addresses within IPv6 ones. */
 const printedCanonically = /^(\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]*)(\/\d+)?$/;
 
 function canonical(text: string): string | undefined {
-  if (printedCanonically.test(text)) return text;
+  if (printedCanonically.test(text)) return copyOf(text);
   try {
     return formatNetwork(parseNetwork(text));
   } catch (error) {

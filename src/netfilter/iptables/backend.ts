@@ -27,8 +27,12 @@ export async function detectBackend(
   const programs = families.flatMap((family) => ["-restore", "-save"].map((ending) => `${programOf(family, backend)}${ending}`));
   const absent = programs.find((program) => !isThere(program));
   if (absent !== undefined) throw new BackendMissingError(missing(absent));
-  let version: Promise<string> | undefined;
-  return { backend, version: () => (version ??= versionOf(`${programOf(4, backend)}-restore`, run)) };
+  let known = "";
+  const version = async (): Promise<string> => {
+    known ||= await versionOf(`${programOf(4, backend)}-restore`, run);
+    return known;
+  };
+  return { backend, version };
 }
 
 async function versionOf(program: string, run: RunCommand): Promise<string> {

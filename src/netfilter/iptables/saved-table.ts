@@ -37,7 +37,7 @@ export function parseSavedTable(text: string): SavedTable {
  * @throws {SaveOutputError} when it holds something other than chains and rules
  */
 export function parseListedTable(text: string): SavedTable {
-  return tableOf(text.split("\n").filter((line) => line !== ""));
+  return tableOf(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
 }
 
 function tableOf(lines: readonly string[]): SavedTable {

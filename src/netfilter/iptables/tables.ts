@@ -104,6 +104,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     read: (policies = 0) => legible(async () => (policies > manyPolicies ? undefined : await listed()) ?? (await saved())),
     readAfter: (before, lines) =>
       legible(async () => {
+        if (lines.length === 0) return before;
         const { changed, removed } = chainsIn(lines);
         const now = changed.length > manyChains ? undefined : await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);

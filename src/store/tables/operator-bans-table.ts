@@ -1,6 +1,8 @@
 import type { OperatorBan } from "../../domain/ban.ts";
-import { integerOf, integerOrNullOf, textOf } from "../row.ts";
+import { createRepetition, integerOf, integerOrNullOf, textOf } from "../row.ts";
 import { defineTable } from "./table.ts";
+
+const [repeatedActor, repeatedReason] = [createRepetition(), createRepetition()];
 
 export const operatorBansTable = defineTable({
   name: "operator_bans",
@@ -9,8 +11,8 @@ export const operatorBansTable = defineTable({
   encode: ({ address, actor, reason, since, expiresAt }) => ({ address, actor, reason, since, expires_at: expiresAt }),
   decode: (row) => ({
     address: textOf(row, "address"),
-    actor: textOf(row, "actor"),
-    reason: textOf(row, "reason"),
+    actor: repeatedActor(textOf(row, "actor")),
+    reason: repeatedReason(textOf(row, "reason")),
     since: integerOf(row, "since"),
     expiresAt: integerOrNullOf(row, "expires_at"),
   }),
