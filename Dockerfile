@@ -16,6 +16,7 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends iptables ipset conntrack iproute2 \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
+ENV MALLOC_ARENA_MAX=1
 ENV PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=dependencies /app/dist ./dist
@@ -27,4 +28,4 @@ STOPSIGNAL SIGTERM
 # Asks the default listener: with another CONNLIMITD_LISTEN, give another --health-cmd.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7306/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "dist/main.js"]

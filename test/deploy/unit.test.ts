@@ -39,9 +39,11 @@ test("systemd-analyze finds nothing wrong with the unit, once its files are wher
 });
 
 test("the command is the pinned node with the service's entry point, in the directory that the README installs to", () => {
-  const [node = "", flag, entry = "", ...rest] = values("ExecStart").join().split(" ");
-  assert.equal(flag, "--max-semi-space-size=4");
-  assert.deepEqual(rest, []);
+  const [node = "", ...words] = values("ExecStart").join().split(" ");
+  const entry = words.at(-1) ?? "";
+  const start: string = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts.start;
+  assert.ok(start.endsWith(` env MALLOC_ARENA_MAX=1 node ${words.join(" ")}`), "npm start gives Node the same flags");
+  assert.ok(values("Environment").includes("MALLOC_ARENA_MAX=1"));
   assert.deepEqual(values("WorkingDirectory"), [installedAt]);
   assert.equal(node, `${installedAt}/node_modules/.bin/node`);
   assert.ok(existsSync(node.replace(installedAt, root)) && existsSync(join(root, entry)));

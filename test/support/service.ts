@@ -18,8 +18,8 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 /** Every other program that the service and the way into its namespace need, but ipset. */
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 
-/** Node with the flags of `npm start`. */
-const node = [process.execPath, "--max-semi-space-size=4"];
+/** Node with the flags of `npm start`, which also sets MALLOC_ARENA_MAX. */
+const node = [process.execPath, "--max-semi-space-size=4", "--heap-growing-percent=25"];
 /** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
 const compileCache = join(root, "node_modules/.cache/connlimitd-test-service");
 
@@ -91,6 +91,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         ? await linkPrograms(join(directory.path, "bin"), [...iptablesPrograms, ...otherPrograms])
         : (process.env["PATH"] ?? ""),
     NODE_COMPILE_CACHE: compileCache,
+    MALLOC_ARENA_MAX: "1",
     CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
     CONNLIMITD_STATE_DIR: stateDirectory,
     CONNLIMITD_BACKEND: backend,
