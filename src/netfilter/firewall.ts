@@ -48,6 +48,8 @@ export interface NetfilterOptions {
 const patience = 5000;
 /** That a write waits for the kernel's opinion before it is stored without it; leaves a pass most of the second that it can wait for the lock. */
 const checkPatience = 600;
+/** The rules of more policies than these are sooner had from a program that writes them in large pieces than from one that writes line by line. */
+const manyPolicies = 100;
 /** That a rehearsal, which is checked like a write, waits for its plan. */
 const planPatience = 1300;
 
@@ -62,8 +64,8 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, clock } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const readTables = async ({ policies }: Pick<Desired, "policies">): Promise<Actual["tables"]> => {
-    const [four, six] = await Promise.all([tables[4].read(policies.length), tables[6].read(policies.length)]);
+  const readTables = async (way?: "at once"): Promise<Actual["tables"]> => {
+    const [four, six] = await Promise.all([tables[4].read(way), tables[6].read(way)]);
     return { 4: four, 6: six };
   };
   const kernelLists = createKernelLists({ lists, sets, clock });
@@ -98,7 +100,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(acceptable(desired), actualOf(await readTables(desired), reading, running)), removals };
+    return { planned: planFor(acceptable(desired), actualOf(await readTables(), reading, running)), removals };
   };
 
   /**
@@ -135,7 +137,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     });
 
   const convergeNow = async (desired: Desired): Promise<PassReport> => {
-    const [tablesNow, clockNow] = [readTables(desired), kernelLists.calibrate()];
+    // Later, starts of programs would keep this process from its callers.
+    const isLarge = left === null && desired.policies.length > manyPolicies;
+    const [tablesNow, clockNow] = [readTables(isLarge ? "at once" : undefined), kernelLists.calibrate()];
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
     if (left === null) composeRules(desired, protectedNetworks);
     if (!alone) leftOnOther = hasLeftRules(backend, run).catch(() => true);
@@ -256,7 +260,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables({ policies: keeper.policies() })]);
+      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables()]);
       const inPlace = families.every(
         (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
       );

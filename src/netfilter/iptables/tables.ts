@@ -8,8 +8,8 @@ import { parseListedTable, parseSavedTable, type SavedTable, SaveOutputError } f
 
 /** The filter table of one family. */
 export interface FilterTable {
-  /** @param policies how many it is to hold; few by default @throws {EnforcementDelayed} when the list can't be had now */
-  read(policies?: number): Promise<SavedTable>;
+  /** @param way "at once": by a program that is started for it, which is faster for thousands of rules @throws {EnforcementDelayed} when the list can't be had now */
+  read(way?: "at once"): Promise<SavedTable>;
   /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
   readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -101,7 +101,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     }
   };
   return {
-    read: (policies = 0) => legible(async () => (policies > manyPolicies ? undefined : await listed()) ?? (await saved())),
+    read: (way) => legible(async () => (way === "at once" ? undefined : await listed()) ?? (await saved())),
     readAfter: (before, lines) =>
       legible(async () => {
         if (lines.length === 0) return before;
@@ -121,9 +121,6 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
 
 /** iptables-restore repeats a comment when it is verbose, and so tells that all before it is done. */
 const sessionMark = "# cld done\n";
-
-/** A session prints line by line. The rules of more policies than these are sooner had from a program that need not. */
-const manyPolicies = 100;
 
 /** So many chains are listed one by one; the whole table is listed as soon as more. */
 const manyChains = 64;
