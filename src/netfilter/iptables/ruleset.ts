@@ -39,7 +39,7 @@ export function compileRuleset(input: RulesetInput): Chains {
   const { family, withSets } = input;
   const policies = input.policies.filter((policy) => policy.mode !== "off");
   const bans = compileBanRules({ family, policies, withSets, retired: input.retired });
-  const counting = countingChains(family, policies, withSets);
+  const counting = countingChainsOf(input.policies, family, withSets);
   const operatorSet: Match = { kind: "set", set: operatorName(family) };
   const refuse: Target = { kind: "jump", chain: operatorChain };
   const entry: Rule[] = [
@@ -63,8 +63,21 @@ export function compileRuleset(input: RulesetInput): Chains {
   ]);
 }
 
+/** Those of the policies that were compiled last, which mostly are the same again. */
+const counted = new WeakMap<readonly Policy[], Map<string, Chains>>();
+
+function countingChainsOf(all: readonly Policy[], family: Family, withSets: boolean): Chains {
+  const variants = counted.get(all) ?? new Map<string, Chains>();
+  counted.set(all, variants);
+  const variant = `${family} ${withSets}`;
+  const active = all.filter((policy) => policy.mode !== "off");
+  const chains = variants.get(variant) ?? countingChains(family, active, withSets);
+  variants.set(variant, chains);
+  return chains;
+}
+
 /** What new connections meet: the way to the policies of their port, and each policy's own chains. */
-function countingChains(family: Family, policies: readonly Policy[], withSets: boolean): Map<string, readonly Rule[]> {
+function countingChains(family: Family, policies: readonly Policy[], withSets: boolean): Chains {
   const chains = new Map<string, readonly Rule[]>();
   const policiesOf = new Map<number, Rule[]>();
   for (const policy of policies) {
