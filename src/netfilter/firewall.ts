@@ -11,7 +11,7 @@ import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
 import { createExclusive } from "./exclusive.ts";
-import { readFill, readRecentList, readRecentLists, readShadows, severingPrograms } from "./inspection.ts";
+import { readFill, readRecentList, readRecentLists, severingPrograms, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { diffTable, holdsAsWritten } from "./iptables/table-diff.ts";
@@ -260,7 +260,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const [shadowedBy, found] = await Promise.all([readShadows(backend, run), readTables()]);
+      const found = await readTables();
+      const [four, six] = await Promise.all([tables[4].readEarlier(), tables[6].readEarlier()]);
+      const shadowedBy = shadowsOf(found, { 4: four, 6: six });
       const inPlace = families.every(
         (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
       );

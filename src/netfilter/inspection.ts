@@ -1,36 +1,30 @@
 import type { ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
 import type { Family } from "../domain/network.ts";
-import { EnforcementDelayed } from "../domain/ports.ts";
-import type { RunCommand } from "./command/run.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
-import { type Backend, programOf } from "./iptables/backend.ts";
-import { isOwnJump } from "./iptables/saved-table.ts";
+import { isOwnJump, type SavedTable } from "./iptables/saved-table.ts";
 import { ownListPattern, type RecentLists } from "./recent/list-files.ts";
 
 const families = [4, 6] as const satisfies readonly Family[];
-/** Tables whose rules see a packet before the filter table does. */
-const earlierTables = ["raw", "mangle"] as const;
 /** What no packet to this host meets. */
 const otherPaths = /^-A (OUTPUT|FORWARD|POSTROUTING) /;
 
 /**
  * Rules of others that can decide about a packet before ours: those above the jump in INPUT, and those that drop in earlier tables.
  * As `iptables-save` prints them, with the family and table in front.
+ * @param earlier the tables that see a packet before the filter table does
  */
-export async function readShadows(backend: Backend, run: RunCommand): Promise<readonly string[]> {
-  const found: string[] = [];
-  // One after the other: each start of a program keeps the event loop for as long as it takes to copy this process.
-  for (const family of families) {
-    const tables = await rulesOf(family, backend, run);
-    const above = aboveJump(tables.get("filter") ?? []).map((rule) => `IPv${family} filter: ${rule}`);
-    const earlier = earlierTables.flatMap((table) =>
-      (tables.get(table) ?? [])
+export function shadowsOf(
+  filter: Readonly<Record<Family, Pick<SavedTable, "input">>>,
+  earlier: Readonly<Record<Family, ReadonlyMap<string, readonly string[]>>>,
+): readonly string[] {
+  return families.flatMap((family) => [
+    ...aboveJump(filter[family].input).map((rule) => `IPv${family} filter: -A INPUT ${rule}`),
+    ...[...earlier[family]].flatMap(([table, rules]) =>
+      rules
         .filter((rule) => /-[jg] (DROP|REJECT)\b/.test(rule) && !otherPaths.test(rule))
         .map((rule) => `IPv${family} ${table}: ${rule}`),
-    );
-    found.push(...above, ...earlier);
-  }
-  return found;
+    ),
+  ]);
 }
 
 /** The programs that end connections. */
@@ -79,24 +73,7 @@ export function readRecentList(
   );
 }
 
-/** The rules of each table that the kernel has; to ask the legacy program for one by name would make the kernel set it up. */
-async function rulesOf(family: Family, backend: Backend, run: RunCommand): Promise<ReadonlyMap<string, readonly string[]>> {
-  const program = `${programOf(family, backend)}-save`;
-  const { exitCode, stdout, failure } = await run(program, []);
-  if (exitCode !== 0) throw new EnforcementDelayed(`${program} fails: ${failure ?? exitCode}`);
-  const tables = new Map<string, string[]>();
-  let rules: string[] = [];
-  for (const line of stdout.split("\n")) {
-    if (line.startsWith("*")) {
-      rules = [];
-      tables.set(line.slice(1), rules);
-    } else if (line.startsWith("-A ")) rules.push(line);
-  }
-  return tables;
-}
-
-function aboveJump(rules: readonly string[]): readonly string[] {
-  const input = rules.filter((rule) => rule.startsWith("-A INPUT"));
+function aboveJump(input: readonly string[]): readonly string[] {
   const jump = input.findIndex((rule) => isOwnJump(rule));
   return jump < 0 ? input : input.slice(0, jump);
 }

@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
 import type { Family } from "../domain/network.ts";
 import type { RunCommand } from "./command/run.ts";
-import { type Backend, programOf } from "./iptables/backend.ts";
+import { type Backend, legacyTables, programOf } from "./iptables/backend.ts";
 import { isOwnJump } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
@@ -38,9 +37,7 @@ export async function otherBackendInUse(backend: Backend, run: RunCommand): Prom
 }
 
 async function hasRules(family: Family, backend: Backend, run: RunCommand, among: (line: string) => boolean): Promise<boolean> {
-  // Asking the legacy program would make the kernel set up its tables.
-  const names = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
-  if (backend === "legacy" && !(existsSync(names) && readFileSync(names, "utf8").trim() !== "")) return false;
+  if (backend === "legacy" && legacyTables(family).length === 0) return false;
   const result = await run(`${programOf(family, backend)}-save`, []);
   return result.exitCode === 0 && result.stdout.split("\n").some((line) => line.startsWith("-A ") && among(line));
 }

@@ -24,7 +24,7 @@ export async function createRecorders(directory: string, backend: Backend): Prom
     const script = [
       "#!/bin/sh",
       "PATH=$PATH_AS_IT_WAS",
-      `case "${name} $*" in *--test*|*--version*|"ipset save"|"ipset list"*) exec ${name} "$@" ;; esac`,
+      `case "${name} $*" in *--test*|*--version*|"ipset save"|"ipset -"|"ipset list"*) exec ${name} "$@" ;; esac`,
       `tee -a ${logOf(name)} | ${name} "$@"`,
       "",
     ];

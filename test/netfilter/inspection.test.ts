@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EnforcementDelayed } from "../../src/domain/ports.ts";
 import type { CommandResult, RunCommand } from "../../src/netfilter/command/run.ts";
-import { readFill, readRecentList, readRecentLists, readShadows } from "../../src/netfilter/inspection.ts";
+import { readFill, readRecentList, readRecentLists } from "../../src/netfilter/inspection.ts";
 import { parseSavedSets } from "../../src/netfilter/ipset/saved-sets.ts";
 import { otherBackendInUse } from "../../src/netfilter/other-backend.ts";
 import { createFakeRecentLists } from "../support/fake-recent-lists.ts";
@@ -13,7 +13,7 @@ import { createHost, desire } from "./host.ts";
 async function hostInStep() {
   const host = createHost();
   await host.firewall.converge(desire([samplePolicy()]));
-  return { ...host, shadows: () => readShadows("nft", host.kernel.run) };
+  return { ...host, shadows: async () => (await host.firewall.position()).shadowedBy };
 }
 
 describe("shadows", () => {
@@ -38,7 +38,7 @@ describe("shadows", () => {
   test("are all rules of INPUT where our jump is gone", async () => {
     const host = createHost();
     host.kernel.edit(4, "-A INPUT -p icmp -j ACCEPT", "-A OUTPUT -j ACCEPT");
-    assert.deepEqual(await readShadows("nft", host.kernel.run), ["IPv4 filter: -A INPUT -p icmp -j ACCEPT"]);
+    assert.deepEqual((await host.firewall.position()).shadowedBy, ["IPv4 filter: -A INPUT -p icmp -j ACCEPT"]);
   });
 
   test("are rules that drop in tables that come earlier, in chains of others too", async () => {

@@ -11,21 +11,31 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
   return (file, args) => ({
     ask: async (input): Promise<SessionAnswer> => {
       onAsk({ file, args, input });
-      const questions = [...input.matchAll(/^-S(?: (\S+))?$/gm)].map(([, chain]) => chain);
-      const lists = questions.length > 0;
-      const end = await (lists
-        ? run(file.replace(/restore$/, "save"), ["-t", "filter"])
-        : run(
-            file,
-            args.filter((word) => word !== "-v").map((word) => (word === "60" ? "1" : word)),
-            input.replace(file === "ipset" ? /^COMMIT\nlist -name .*\n/m : /^# cld .*\n/m, ""),
-          ));
-      if (end.exitCode !== 0) return { answered: false, end };
-      const all = lists ? listing(end.stdout) : end.stdout;
-      const output = questions.some((chain) => chain !== undefined) ? ofChains(all, new Set(questions)) : all;
-      return { answered: true, output, errors: end.stderr };
+      const { end, output } = await answerTo(run, { file, args, input });
+      return end.exitCode === 0 ? { answered: true, output, errors: end.stderr } : { answered: false, end };
     },
   });
+}
+
+async function answerTo(run: RunCommand, { file, args, input = "" }: Invocation) {
+  if (file === "ipset") {
+    const end = await (args[0] === "-" ? run(file, ["save"]) : run(file, args, input.replace(/^COMMIT\nlist -name .*\n/m, "")));
+    return { end, output: end.stdout };
+  }
+  const questions = [...input.matchAll(/^-S(?: (\S+))?$/gm)].map(([, chain]) => chain);
+  if (questions.length === 0) {
+    const words = args.filter((word) => word !== "-v").map((word) => (word === "60" ? "1" : word));
+    const end = await run(file, words, input.replace(/^# cld .*\n/m, ""));
+    return { end, output: end.stdout };
+  }
+  const save = file.replace(/restore$/, "save");
+  if (!input.startsWith("*filter\n")) {
+    const end = await run(save, []);
+    return { end, output: tablesOf(end.stdout, input) };
+  }
+  const end = await run(save, ["-t", "filter"]);
+  const all = listing(end.stdout);
+  return { end, output: questions.some((chain) => chain !== undefined) ? ofChains(all, new Set(questions)) : all };
 }
 
 /** What `iptables -S` prints where `iptables-save` prints `text`. */
@@ -34,6 +44,12 @@ function listing(text: string): string {
     .replace(/^(#.*|\*filter|COMMIT)\n/gm, "")
     .replace(/^:(\S+) - .*$/gm, "-N $1")
     .replace(/^:(\S+) (\S+) .*$/gm, "-P $1 $2");
+}
+
+/** What several `-S`, each with the table's name as a comment above it, print where `iptables-save` prints `text`. */
+function tablesOf(text: string, input: string): string {
+  const sections = text.split(/^(?=\*)/m).filter((section) => input.includes(section.slice(0, section.indexOf("\n") + 1)));
+  return sections.map((section) => `# ${section.slice(1)}`).join("");
 }
 
 function ofChains(listed: string, chains: ReadonlySet<string | undefined>): string {

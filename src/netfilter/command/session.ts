@@ -14,13 +14,21 @@ export type SessionAnswer =
 export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
-   * @param mark with its line break
+   * @param mark the line without its break, or what it looks like where it is not known word for word
    */
-  ask(text: string, mark: string): Promise<SessionAnswer>;
+  ask(text: string, mark: Mark): Promise<SessionAnswer>;
 }
 
+export type Mark = string | RegExp;
+
 /** Opens a session with a program and its arguments; nothing is started before the first request. See `createSession` about the greeting. */
-export type OpenSession = (file: string, args: readonly string[], greeting?: string) => Session;
+export type OpenSession = (file: string, args: readonly string[], greeting?: Greeting) => Session;
+
+/** A request that changes nothing, and its mark. */
+export interface Greeting {
+  readonly text: string;
+  readonly mark: Mark;
+}
 
 /** Milliseconds that one request may take; a program that does nothing at all is ended much sooner. */
 const timeLimit = 10_000;
@@ -34,10 +42,9 @@ const maxOutput = 64 * 1024 * 1024;
 /**
  * @param open starts the program so that it writes each line of output at once
  * @param identity another text when `open` would start another program now
- * @param greeting a request that changes nothing, of one line that is its mark as well. Each program is asked it first, so that nothing is in
- * doubt about one that can't be asked anything; the answer is then that of a program that is not there.
+ * @param greeting each program is asked it first, so that nothing is in doubt about one that can't be asked anything; the answer is then that of a program that is not there.
  */
-export function createSession(open: () => OpenProgram, identity: () => string, greeting?: string): Session {
+export function createSession(open: () => OpenProgram, identity: () => string, greeting?: Greeting): Session {
   const exclusive = createExclusive();
   let program: OpenProgram | null = null;
   let opened = "";
@@ -59,7 +66,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     return next;
   };
 
-  const request = async (asked: OpenProgram, text: string, mark: string): Promise<SessionAnswer> => {
+  const request = async (asked: OpenProgram, text: string, mark: Mark): Promise<SessionAnswer> => {
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
     const isFirst = requests === 0;
     requests += 1;
@@ -101,7 +108,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     if (silent?.identity === identity() && performance.now() < silent.until) return null;
     const next = start();
     if (greeting === undefined) return next;
-    const answer = await request(next, greeting, greeting);
+    const answer = await request(next, greeting.text, greeting.mark);
     return answer.answered ? next : null;
   };
 
@@ -116,25 +123,29 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
 
 const notThere: SessionAnswer = { answered: false, end: { exitCode: null, stdout: "", stderr: "", failure: "not-found" } };
 
-/** What comes until a line that says `mark`. */
-function createAnswer(mark: string) {
+/** What comes until a line that is `mark`. */
+function createAnswer(mark: Mark) {
+  const isMark = typeof mark === "string" ? (line: string) => line === mark : (line: string) => mark.test(line);
   const [pieces, errors] = [[] as string[], [] as string[]];
   let size = 0;
-  let tail = "\n";
+  /** From the begin of the last line that has an end, or of one that has none yet. */
+  let tail = "";
+  const isWhole = (): boolean => tail.endsWith("\n") && isMark(tail.slice(0, -1));
   return {
     /** @returns the characters that have come so far */
     take(piece: string): number {
       pieces.push(piece);
       size += piece.length;
-      tail = (tail + piece).slice(-mark.length - 1);
+      const text = tail.endsWith("\n") ? piece : tail + piece;
+      tail = text.slice(text.lastIndexOf("\n", text.length - 2) + 1);
       return size;
     },
     takeError: (piece: string) => void errors.push(piece),
-    isWhole: () => tail === `\n${mark}`,
+    isWhole,
     /** Without the mark. */
     output(): string {
       const text = pieces.join("");
-      return tail === `\n${mark}` ? text.slice(0, -mark.length) : text;
+      return isWhole() ? text.slice(0, -tail.length) : text;
     },
     errors: () => errors.join(""),
   };

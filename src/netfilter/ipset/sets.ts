@@ -27,9 +27,19 @@ const harmless = /^(Warning: .*)?$/;
 /** The name of a set that is always there once there are sets of ours: listing it tells that all before it is done. */
 const mark = operatorName(4);
 
-/** @param open a session with `ipset restore`; without it, and where it does not answer, each request starts a program */
+/** What `ipset -`, which takes commands as from a person, prints before each of them. */
+const prompt = "ipset> ";
+/** It tells its version when all before it is done. */
+const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})*ipset v\\S+, protocol version`) };
+/** Entries up to which a session is asked: it writes each in a piece of its own. */
+const fewEntries = 1000;
+
+/** @param open sessions with ipset; without them, and where they do not answer, each request starts a program */
 export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
+  // Not the same: `restore` would print the names alone after it was asked for one.
+  const reader = open?.("ipset", ["-"], greeting);
+  let few = false;
   const ask = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
     const silentlyFailed = result.stdout.trim() === "" && !isHarmless(result.stderr);
@@ -37,7 +47,7 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
     return result.stdout;
   };
   const restore: IpSets["restore"] = async (lines) => {
-    const answer = await session?.ask([...lines, "COMMIT", `list -name ${mark}`, ""].join("\n"), `${mark}\n`);
+    const answer = await session?.ask([...lines, "COMMIT", `list -name ${mark}`, ""].join("\n"), mark);
     if (answer?.answered === true) {
       const { output, errors } = answer;
       if (output.trim() === "" && isHarmless(errors)) return;
@@ -47,6 +57,13 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
     // Each line may be repeated. What is to be said of one that fails is said by a program that was run for these alone.
     const output = await ask(["restore", "-exist"], `${lines.join("\n")}\n`);
     if (output.trim() !== "") throw new EnforcementDelayed(`ipset restore ends with exit code 0 and says: ${oneLine(output)}`);
+  };
+  /** What a session says of all sets; undefined where it does not. */
+  const listed = async (): Promise<string | undefined> => {
+    const answer = few ? await reader?.ask(`save\n${greeting.text}`, greeting.mark) : undefined;
+    if (answer?.answered === false && answer.end.failure === "hung")
+      throw new EnforcementDelayed(`ipset save fails: ${said(answer.end)}`);
+    return answer?.answered === true && isHarmless(answer.errors) ? answer.output.replaceAll(prompt, "") : undefined;
   };
   return {
     unavailable: async () => {
@@ -62,10 +79,11 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
     },
     read: async () => {
       const sets = new Map<string, SavedSet>();
-      for (const piece of piecesOf(await ask(["save"]))) {
+      for (const piece of piecesOf((await listed()) ?? (await ask(["save"])))) {
         readPiece(piece, sets);
         await setImmediate();
       }
+      few = [...sets.values()].reduce((sum, { entries }) => sum + entries.size, 0) <= fewEntries;
       return sets;
     },
     sizes: async () => parseSetSizes(await ask(["list", "-terse"])),

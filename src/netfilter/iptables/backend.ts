@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import type { Family } from "../../domain/network.ts";
 import type { RunCommand } from "../command/run.ts";
 
@@ -5,6 +6,12 @@ export type Backend = "nft" | "legacy";
 
 /** The program of one family and backend that is found on the PATH, without an ending: `iptables-nft` and the like. */
 export const programOf = (family: Family, backend: Backend): string => `${family === 4 ? "iptables" : "ip6tables"}-${backend}`;
+
+/** The tables of a family that the legacy backend has in this network namespace; to ask its program for another would make the kernel set that up. */
+export function legacyTables(family: Family): readonly string[] {
+  const names = `/proc/net/${family === 4 ? "ip" : "ip6"}_tables_names`;
+  return existsSync(names) ? readFileSync(names, "utf8").split("\n").filter(Boolean) : [];
+}
 
 /** A program that is needed is missing, or does not say what it is. The message says how to get it. */
 export class BackendMissingError extends Error {

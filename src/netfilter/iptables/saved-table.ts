@@ -40,6 +40,20 @@ export function parseListedTable(text: string): SavedTable {
   return tableOf(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
 }
 
+/** The rules of each table of a text in which a line `*TABLE` or `# TABLE` stands above what it has. */
+export function parseRulesByTable(text: string): ReadonlyMap<string, readonly string[]> {
+  const tables = new Map<string, string[]>();
+  let rules: string[] = [];
+  for (const line of text.split("\n")) {
+    const [, name] = /^(?:\*|# )(\w+)$/.exec(line) ?? [];
+    if (name !== undefined) {
+      rules = [];
+      tables.set(name, rules);
+    } else if (line.startsWith("-A ")) rules.push(line);
+  }
+  return tables;
+}
+
 function tableOf(lines: readonly string[]): SavedTable {
   const table = emptyTable();
   for (const line of lines) {

@@ -3,8 +3,8 @@ import type { Family } from "../../domain/network.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
-import { type Backend, programOf } from "./backend.ts";
-import { parseListedTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
+import { type Backend, legacyTables, programOf } from "./backend.ts";
+import { parseListedTable, parseRulesByTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
@@ -12,6 +12,8 @@ export interface FilterTable {
   read(way?: "at once"): Promise<SavedTable>;
   /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
   readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
+  /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
+  readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   test(lines: readonly string[]): Promise<void>;
   /** Applies the lines, all or none. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -48,14 +50,14 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   const [restoreName, saveName] = [`${program}-restore`, `${program}-save`];
   const restoreArgs = ["--noflush", "-w", lockWait];
   const [restoring, testing] = [[], ["--test"]].map((extra) =>
-    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], sessionMark),
+    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], greeting),
   );
   /** A session waits for the lock without an end, also to read; who starts a program is told, and reads without it. */
   const locked = (): boolean => backend === "legacy" && sessions?.lockHeld() === true;
 
   const restore = async (lines: readonly string[], session: Session | undefined, extra: readonly string[]): Promise<void> => {
     const text = `${lines.join("\n")}\n`;
-    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}`, sessionMark);
+    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark);
     if (answer?.answered === true) {
       if (!isHarmless(answer.output, answer.errors))
         throw new EnforcementDelayed(`${restoreName} goes on and says: ${oneLine(answer.errors || answer.output)}`);
@@ -74,23 +76,29 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       throw new EnforcementDelayed(`${restoreName} ends with exit code 0 and says: ${said(result)}`);
   };
 
-  /** What a session lists of the table, all or some chains; undefined where it does not. */
-  const listed = async (chains: readonly string[] = []): Promise<SavedTable | undefined> => {
+  /** What a session answers to questions; undefined where it does not: nothing is in doubt then, and a program is asked. */
+  const told = async (questions: readonly string[]): Promise<string | undefined> => {
     if (locked()) return undefined;
-    const questions = chains.length === 0 ? ["-S"] : chains.map((chain) => `-S ${chain}`);
-    const answer = await restoring?.ask(`${["*filter", ...questions, "COMMIT"].join("\n")}\n${sessionMark}`, sessionMark);
-    // Nothing is in doubt after a question that was not answered: a program is asked for the table.
-    return answer?.answered === true && isHarmless("", answer.errors) ? parseListedTable(answer.output) : undefined;
+    const answer = await restoring?.ask(`${[...questions, sessionMark].join("\n")}\n`, sessionMark);
+    return answer?.answered === true && isHarmless("", answer.errors) ? answer.output : undefined;
   };
 
-  const saved = async (): Promise<SavedTable> => {
-    const result = await run(saveName, ["-t", "filter"]);
+  /** What a session lists of the table, all or some chains; undefined where it does not. */
+  const listed = async (chains: readonly string[] = []): Promise<SavedTable | undefined> => {
+    const questions = chains.length === 0 ? ["-S"] : chains.map((chain) => `-S ${chain}`);
+    const output = await told(["*filter", ...questions, "COMMIT"]);
+    return output === undefined ? undefined : parseListedTable(output);
+  };
+
+  const savedText = async (args: readonly string[]): Promise<string> => {
+    const result = await run(saveName, args);
     assertAnswered(saveName, result);
     // A kernel that has no table yet lists none, but then there is nothing to be said about it either.
-    const speaksOfNoTable = !result.stdout.includes("*filter") && !isHarmless(result.stdout, result.stderr);
+    const speaksOfNoTable = !/^\*/m.test(result.stdout) && !isHarmless(result.stdout, result.stderr);
     if (result.exitCode !== 0 || speaksOfNoTable) throw new EnforcementDelayed(`${saveName} fails: ${said(result)}`);
-    return parseSavedTable(result.stdout);
+    return result.stdout;
   };
+  const saved = async (): Promise<SavedTable> => parseSavedTable(await savedText(["-t", "filter"]));
 
   const legible = async (reading: () => Promise<SavedTable>): Promise<SavedTable> => {
     try {
@@ -109,6 +117,13 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
         const now = changed.length > manyChains ? undefined : await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);
       }),
+    readEarlier: async () => {
+      const names = earlierTables.filter((name) => backend === "nft" || legacyTables(family).includes(name));
+      if (names.length === 0) return new Map();
+      const questions = names.flatMap((name) => [`# ${name}`, `*${name}`, "-S", "COMMIT"]);
+      const found = parseRulesByTable((await told(questions)) ?? (await savedText([])));
+      return new Map(names.map((name) => [name, found.get(name) ?? []]));
+    },
     test: async (lines) => {
       for (let look = 0; look < lockLooks && locked(); look += 1)
         await new Promise((resolve) => setTimeout(resolve, lockLookInterval));
@@ -120,7 +135,11 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
 }
 
 /** iptables-restore repeats a comment when it is verbose, and so tells that all before it is done. */
-const sessionMark = "# cld done\n";
+const sessionMark = "# cld done";
+const greeting = { text: `${sessionMark}\n`, mark: sessionMark };
+
+/** Tables whose rules see a packet before the filter table does. */
+const earlierTables = ["raw", "mangle"] as const;
 
 /** So many chains are listed one by one; the whole table is listed as soon as more. */
 const manyChains = 64;

@@ -8,7 +8,7 @@ import { createSession } from "../../../src/netfilter/command/session.ts";
 import { withDirectory } from "../../support/directories.ts";
 
 const fixture = (name: string) => join(import.meta.dirname, "fixtures", name);
-const mark = "# done\n";
+const mark = "# done";
 
 /** A session with a program that answers what it reads, and the numbers of the processes that were started for it. */
 function echoing(identity = () => "") {
@@ -19,7 +19,7 @@ function echoing(identity = () => "") {
     return program;
   }, identity);
   const echo = async (text: string): Promise<string> => {
-    const answer = await session.ask(`${text}${mark}`, mark);
+    const answer = await session.ask(`${text}${mark}\n`, mark);
     assert.ok(answer.answered, JSON.stringify(answer));
     return answer.output;
   };
@@ -38,6 +38,16 @@ test("a line that only ends like the mark is none", async () => {
   assert.equal(await echoing().echo("not # done\nabout # done\n"), "not # done\nabout # done\n");
 });
 
+test("a mark that is not known word for word is known by its looks", async () => {
+  const session = createSession(
+    () => openProgram("cat", []),
+    () => "",
+  );
+  const ask = (text: string) => session.ask(text, /^(?:> )*ipset v\d/);
+  assert.deepEqual(await ask("a\n> > ipset v7.17\n"), { answered: true, output: "a\n", errors: "" });
+  assert.deepEqual(await ask("not ipset v7\nipset v8\n"), { answered: true, output: "not ipset v7\n", errors: "" });
+});
+
 test("an answer may be megabytes long", async () => {
   const text = `${"é".repeat(99)}\n`.repeat(20_000);
   assert.equal(await echoing().echo(text), text);
@@ -48,8 +58,8 @@ test("what it says of an error comes with the answer", async () => {
     () => openProgram(fixture("echo-with-error"), []),
     () => "",
   );
-  assert.deepEqual(await session.ask(mark, mark), { answered: true, output: "", errors: "oops\n" });
-  assert.deepEqual(await session.ask(mark, mark), { answered: true, output: "", errors: "oops\n" });
+  assert.deepEqual(await session.ask(`${mark}\n`, mark), { answered: true, output: "", errors: "oops\n" });
+  assert.deepEqual(await session.ask(`${mark}\n`, mark), { answered: true, output: "", errors: "oops\n" });
 });
 
 test("a program that ends gives its exit code and what it said, and the next request starts another", async () => {
@@ -58,7 +68,7 @@ test("a program that ends gives its exit code and what it said, and the next req
     () => "",
   );
   for (let n = 0; n < 2; n += 1) {
-    const answer = await session.ask(mark, mark);
+    const answer = await session.ask(`${mark}\n`, mark);
     assert.deepEqual(answer, { answered: false, end: { exitCode: 4, stdout: "out\n", stderr: "err\n" } });
   }
 });
@@ -80,7 +90,7 @@ test("a program that hangs is ended soon, with its children", async () => {
     () => "",
   );
   const begun = performance.now();
-  const answer = await session.ask(mark, mark);
+  const answer = await session.ask(`${mark}\n`, mark);
   const took = performance.now() - begun;
   assert.ok(!answer.answered);
   assert.deepEqual([answer.end.exitCode, answer.end.failure, answer.end.stdout], [null, "hung", "begun\n"]);
@@ -91,12 +101,12 @@ test("a program that is missing, and one that prints without an end, give no ans
   const missing = await createSession(
     () => openProgram("connlimitd-no-such-program", []),
     () => "",
-  ).ask(mark, mark);
+  ).ask(`${mark}\n`, mark);
   assert.ok(!missing.answered && missing.end.exitCode === 127, JSON.stringify(missing));
   const endless = await createSession(
     () => openProgram("yes", ["x".repeat(1000)]),
     () => "",
-  ).ask(mark, mark);
+  ).ask(`${mark}\n`, mark);
   assert.ok(!endless.answered);
   assert.equal(endless.end.failure, "ENOBUFS");
 });
@@ -123,7 +133,7 @@ test("a program that is replaced on the PATH is another from the next request on
       () => programFile(file, ""),
     );
     const ask = async () => {
-      const answer = await session.ask(`x\n${mark}`, mark);
+      const answer = await session.ask(`x\n${mark}\n`, mark);
       return answer.answered ? answer.output : answer.end.exitCode;
     };
     assert.deepEqual([await ask(), await ask()], ["first x\n", "first x\n"]);
@@ -149,15 +159,15 @@ test("a program that reads to the end before it answers is as good as none, unti
         return openProgram(file, []);
       },
       () => programFile(file, ""),
-      mark,
+      { text: `${mark}\n`, mark },
     );
     for (let n = 0; n < 3; n += 1) {
-      const answer = await session.ask(`x\n${mark}`, mark);
+      const answer = await session.ask(`x\n${mark}\n`, mark);
       assert.deepEqual(answer.answered ? answer : answer.end.failure, "not-found");
     }
     assert.equal(starts, 1);
     write("exec cat");
-    assert.deepEqual(await session.ask(`x\n${mark}`, mark), { answered: true, output: "x\n", errors: "" });
+    assert.deepEqual(await session.ask(`x\n${mark}\n`, mark), { answered: true, output: "x\n", errors: "" });
   });
 });
 
@@ -172,7 +182,7 @@ test("where there is no greeting, the first request finds out, and those after i
   );
   const failures: unknown[] = [];
   for (let n = 0; n < 3; n += 1) {
-    const answer = await session.ask(mark, mark);
+    const answer = await session.ask(`${mark}\n`, mark);
     failures.push(answer.answered || answer.end.failure);
   }
   assert.deepEqual([failures, starts], [["hung", "not-found", "not-found"], 1]);

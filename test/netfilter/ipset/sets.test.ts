@@ -122,7 +122,7 @@ describe("a session with ipset", () => {
     const { sets, asked, calls } = asking({ answered: true, output: "", errors: "" });
     await sets.restore(["add cld4-grace 192.0.2.1", "del cld4-grace 192.0.2.2"]);
     const text = "add cld4-grace 192.0.2.1\ndel cld4-grace 192.0.2.2\nCOMMIT\nlist -name cld4-operator\n";
-    assert.deepEqual([asked, calls], [[[text, "cld4-operator\n"]], []]);
+    assert.deepEqual([asked, calls], [[[text, "cld4-operator"]], []]);
   });
 
   test("that ends is followed by a program for the same lines, which has the last word", async () => {
@@ -138,6 +138,70 @@ describe("a session with ipset", () => {
     await assert.rejects(asking(ended({ failure: "hung" })).sets.restore(["x"]), delayed(/it hangs and was ended$/));
     const said = { answered: true, output: "", errors: "out of memory\n" } as const;
     await assert.rejects(asking(said).sets.restore(["x"]), delayed(/goes on and says: out of memory$/));
+  });
+});
+
+describe("a session that reads the sets", () => {
+  const create = "create cld4-grace hash:net family inet maxelem 5 timeout 0\n";
+  const entries = (count: number): string =>
+    Array.from({ length: count }, (_, n) => `add cld4-grace 10.0.${n >> 8}.${n & 255} timeout 9\n`).join("");
+  /** Sets whose programs print `saved` and whose session answers with `answer`; with what the session was asked and which programs ran. */
+  function reading(saved: string, answer: SessionAnswer) {
+    const [asked, calls] = [[] as string[], [] as string[]];
+    const run: RunCommand = async (file, args) => {
+      calls.push([file, ...args].join(" "));
+      return { exitCode: 0, stdout: saved, stderr: "" };
+    };
+    const open: OpenSession = (file, args, greeting) => ({
+      ask: async (text, mark) => {
+        asked.push([file, ...args].join(" "), text);
+        assert.deepEqual([greeting?.text, greeting?.mark], ["version\n", mark]);
+        assert.match("ipset> ipset> ipset v7.17, protocol version: 7", mark as RegExp);
+        return answer;
+      },
+    });
+    const sets = createIpSets(run, open);
+    const sizes = async () => [...(await sets.read())].map(([name, { entries: found }]) => [name, found.size]);
+    return { sizes, asked, calls };
+  }
+  const answered = (output: string, errors = ""): SessionAnswer => ({ answered: true, output, errors });
+  const ended = (end: Partial<CommandResult>): SessionAnswer => ({
+    answered: false,
+    end: { exitCode: null, stdout: "", stderr: "", ...end },
+  });
+
+  test("is asked once a program has told that there are few entries, and its prompts are no part of the answer", async () => {
+    const { sizes, asked, calls } = reading(create, answered(`ipset> ${create}${entries(2)}`));
+    assert.deepEqual([await sizes(), await sizes()], [[["cld4-grace", 0]], [["cld4-grace", 2]]]);
+    assert.deepEqual(asked, ["ipset -", "save\nversion\n"]);
+    assert.deepEqual(calls, ["ipset save"]);
+  });
+
+  test("is left alone while there are many", async () => {
+    const many = reading(create + entries(1001), answered(""));
+    assert.deepEqual(await many.sizes(), [["cld4-grace", 1001]]);
+    await many.sizes();
+    assert.deepEqual([many.asked.length, many.calls.length], [0, 2]);
+    const more = reading(create, answered(create + entries(1001)));
+    for (let n = 0; n < 3; n += 1) await more.sizes();
+    assert.deepEqual([more.asked.length, more.calls.length], [2, 2]);
+  });
+
+  test("that ends, or complains, is followed by a program, which has the last word", async () => {
+    for (const answer of [ended({ exitCode: 1 }), ended({ failure: "not-found" }), answered("", "Kernel error received\n")]) {
+      const { sizes, calls } = reading(create, answer);
+      assert.deepEqual([await sizes(), await sizes()], [[["cld4-grace", 0]], [["cld4-grace", 0]]]);
+      assert.equal(calls.length, 2);
+    }
+  });
+
+  test("that hangs, or says what nobody knows, delays enforcement", async () => {
+    const hung = reading(create, ended({ failure: "hung" }));
+    await hung.sizes();
+    await assert.rejects(hung.sizes(), delayed(/^ipset save fails: it hangs and was ended$/));
+    const strange = reading(create, answered("xyzzy 123\n"));
+    await strange.sizes();
+    await assert.rejects(strange.sizes(), delayed(/can't be read at: xyzzy 123$/));
   });
 });
 

@@ -224,6 +224,28 @@ describe("a session is asked instead of starting a program:", () => {
     assert.deepEqual(calls, [["iptables-legacy-save", ["-t", "filter"]]]);
   });
 
+  test("the tables that come earlier are listed with their names above them, and saved where it does not answer", async () => {
+    const told = answered("# raw\n-P PREROUTING ACCEPT\n-A PREROUTING -j DROP\n# mangle\n-P INPUT ACCEPT\n");
+    const [drop, nft] = [["-A PREROUTING -j DROP"], { backend: "nft" } as const];
+    const { table, asked, calls } = asking([told], {}, nft);
+    assert.deepEqual(
+      await table.readEarlier(),
+      new Map([
+        ["raw", drop],
+        ["mangle", []],
+      ]),
+    );
+    assert.deepEqual(calls, []);
+    const question = "# raw | *raw | -S | COMMIT | # mangle | *mangle | -S | COMMIT | # cld done";
+    assert.deepEqual(asked, [`iptables-nft-restore --noflush -w 60 -v: ${question}`]);
+    const all = "*mangle\n:INPUT ACCEPT [0:0]\nCOMMIT\n*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP\nCOMMIT\n";
+    const alone = asking([ended({ exitCode: 1 })], { stdout: `${all}${saved}` }, nft);
+    assert.deepEqual(await alone.table.readEarlier(), await table.readEarlier());
+    assert.deepEqual(alone.calls, [["iptables-nft-save", []]]);
+    const broken = asking([ended({ exitCode: 1 })], { exitCode: 1, stderr: "no kernel" }, nft);
+    await assertDelayed(broken.table.readEarlier(), /^iptables-nft-save fails: no kernel$/);
+  });
+
   test("one that complains while it writes has failed", () =>
     assertDelayed(asking([answered("", "out of memory\n")]).table.apply(lines), /goes on and says: out of memory$/));
 
