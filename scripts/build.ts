@@ -7,11 +7,29 @@ import { build } from "rolldown";
 const [, , directory] = process.argv;
 if (directory === undefined) throw new TypeError("give the directory to write to");
 
+/** Loaded with the first request that needs it, from some sixty files of its own: bundled as well, apart. */
+const validatorMaker = "@fastify/ajv-compiler";
+await build({
+  input: { "ajv-compiler": validatorMaker },
+  platform: "node",
+  output: { dir: directory, format: "cjs", minify: false, entryFileNames: "[name].cjs" },
+  logLevel: "warn",
+});
+
 await build({
   input: { main: "src/main.ts", purge: "src/purge.ts" },
   platform: "node",
   // Loaded by name, when they are needed first.
-  external: ["@fastify/ajv-compiler", "@fastify/swagger", "@fastify/swagger-ui"],
+  external: [validatorMaker, "@fastify/swagger", "@fastify/swagger-ui"],
+  plugins: [
+    {
+      name: "the maker of validators is beside the bundle",
+      transform: {
+        filter: { id: /\/lazy-validators\.ts$/ },
+        handler: (code) => code.replace(`load("${validatorMaker}")`, 'load("./ajv-compiler.cjs")'),
+      },
+    },
+  ],
   // The same names each time: the compile cache goes by them.
   output: { dir: directory, format: "esm", minify: false, chunkFileNames: "[name].js" },
   logLevel: "warn",

@@ -20,7 +20,7 @@ trap 'exit 130' INT TERM
 
 kernel_files() { find test/kernel -name '*.test.ts' | sort | grep "$@"; }
 alone='/(botnet|capacity|held-lock)\.test\.ts$'
-long='/(attribution|ban-time|confirmations|faults|foreign-rules|grace|healing|lockout-random|model|persistence|recent-lifetime|vandalism)\.test\.ts$'
+long='/(attribution|ban-time|confirmations|faults|foreign-rules|grace|healing|lockout-random|model|persistence|reboot|recent-lifetime|vandalism)\.test\.ts$'
 # The number of files at a time, and the files.
 run_kernel_tests() {
   at_once=$1 && shift

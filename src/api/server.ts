@@ -72,6 +72,11 @@ export interface ServerOptions {
 /** Bytes of a request body, unless a route takes more. */
 const bodyLimit = 65_536;
 
+/** What is asked for is taken as it is or refused, with all that is wrong with it. */
+const validation = { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true };
+/** That the schemas are such is seen by the tests; to compile the schema of schemas would be a quarter of the first answer's time. */
+const uncheckedSchemas = { validateSchema: false, meta: false };
+
 /** Makes the HTTP server of one listener; `listen` and `close` are the caller's. Several share the same services. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { transport, policies, bans, confirmations, look, enforcer, inspector, enforcement } = options;
@@ -92,7 +97,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     schemaController: {
       compilersFactory: { buildValidator: buildLazyValidators, buildSerializer: () => () => JSON.stringify },
     },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true } },
+    ajv: { customOptions: { ...validation, ...uncheckedSchemas } },
     frameworkErrors: frameworkErrorHandler((request) => {
       gate.letIn(request, { route: undefined, isPublic: false });
     }),
