@@ -29,13 +29,13 @@ run_kernel_tests() {
 }
 
 # shellcheck disable=SC2046 # no file's name holds a space
-node --test --test-isolation=none --test-reporter=spec \
+node --min-semi-space-size=16 --max-semi-space-size=32 --test --test-isolation=none --test-reporter=spec \
   $(find test -name '*.test.ts' -not -path 'test/kernel/*' | sort) >"$report" 2>&1 </dev/null &
 others=$!
 some_failed=
 broken=
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 3 $(kernel_files -E "$long") $(kernel_files -vE "$long|$alone")
+run_kernel_tests 4 $(kernel_files -E "$long") $(kernel_files -vE "$long|$alone")
 wait "$others"
 others_status=$?
 others=
