@@ -26,7 +26,11 @@ await build({
       name: "the maker of validators is beside the bundle",
       transform: {
         filter: { id: /\/lazy-validators\.ts$/ },
-        handler: (code) => code.replace(`load("${validatorMaker}")`, 'load("./ajv-compiler.cjs")'),
+        handler: (code) => {
+          const call = `load("${validatorMaker}")`;
+          if (!code.includes(call)) throw new Error(`lazy-validators.ts does not say ${call} any more`);
+          return code.replace(call, 'load("./ajv-compiler.cjs")');
+        },
       },
     },
   ],

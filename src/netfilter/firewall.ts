@@ -25,6 +25,7 @@ import { createPlanWriter } from "./plan-writer.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
+import { inTurns } from "./steps.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
@@ -100,7 +101,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. */
   const foresee = async (desired: Desired) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: planFor(acceptable(desired), actualOf(await readTables(), reading, running)), removals };
+    return { planned: await inTurns(planFor(acceptable(desired), actualOf(await readTables(), reading, running))), removals };
   };
 
   /**
@@ -159,7 +160,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     ]);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
-    const planned = planFor(acceptable(desired), actual);
+    const planned = await inTurns(planFor(acceptable(desired), actual));
     const differences = meddling(planned, actual);
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
@@ -240,7 +241,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const { now } = reading;
       if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
       const entries = { lists, sets: reading.sets, now, readAt: reading.before, writtenEnds: endsMemory.ends };
-      const plans = planTimedEntries(desired, entries, fresh ? undefined : desired.touched);
+      const plans = await inTurns(planTimedEntries(desired, entries, fresh ? undefined : desired.touched));
       const ipset = plans.flatMap((plan) => plan.ipset);
       if (ipset.length > 0) {
         await sets.restore(ipset);

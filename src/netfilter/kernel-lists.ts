@@ -24,6 +24,10 @@ function hasEachType(sets: ReadonlyMap<string, SavedSet> = new Map()): boolean {
   return setTypes.every((type) => shapes.some((shape) => shape.startsWith(`${type} `)));
 }
 
+function entriesIn(sets: ReadonlyMap<string, SavedSet>): number {
+  return [...sets.values()].reduce((sum, { entries }) => sum + entries.size, 0);
+}
+
 /** The lists and sets of bans, read no more often than they can have changed. */
 export interface KernelLists {
   /** Why there are no sets, with the remedy; null where there are. Found out once, by the first `read`. */
@@ -73,7 +77,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     if (last === undefined || last.activity !== activityMark() || clock.monotonic() - last.before > largeReadingLife)
       return false;
     const known = last.sets;
-    if ([...known.values()].reduce((sum, { entries }) => sum + entries.size, 0) < largeSets) return false;
+    if (entriesIn(known) < largeSets) return false;
     const sizes = await sets.sizes();
     return sizes.size === known.size && [...known].every(([name, { entries }]) => sizes.get(name) === entries.size);
   };
@@ -85,7 +89,13 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
       return last;
     }
     const [activity, before, begun] = [activityMark(), clock.monotonic(), generation];
-    const found = { before, checked: before, sets: await sets.read(), after: clock.monotonic(), activity };
+    const found = {
+      before,
+      checked: before,
+      sets: await sets.read(last && entriesIn(last.sets)),
+      after: clock.monotonic(),
+      activity,
+    };
     // What was written meanwhile may be in it or not.
     if (begun === generation) last = found;
     return found;

@@ -15,6 +15,7 @@ import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { Plan, Return } from "./plan.ts";
 import type { RecentLists } from "./recent/list-files.ts";
+import type { Steps } from "./steps.ts";
 
 export const families = [4, 6] as const satisfies readonly Family[];
 
@@ -95,14 +96,14 @@ export function composeRules({ policies }: Desired, protectedNetworks: readonly 
  * Like `planPass`, for a kernel in which any change of the table forgets what its rules have counted: homes whose last ban has
  * ended stay until there is another reason to write.
  */
-export function planSparingly(desired: Desired, actual: Actual): Plan {
+export function* planSparingly(desired: Desired, actual: Actual): Steps<Plan> {
   const lists = actual.lists.names().flatMap((name) => parseBanHomeName("recent", name, desired.policies) ?? []);
   const sets = [...(actual.sets?.keys() ?? [])].flatMap((name) => parseBanHomeName("ipset", name, desired.policies) ?? []);
   const filled = homesFilled(desired, actual.sets !== null);
   const lingering = [...lists, ...sets].filter((home) => !filled.has(banHomeName(home)));
-  if (lingering.length === 0) return planPass(desired, actual);
-  const lazy = planPass(desired, actual, lingering);
-  return lazy.tables[4].length + lazy.tables[6].length === 0 ? lazy : planPass(desired, actual);
+  if (lingering.length === 0) return yield* planPass(desired, actual);
+  const lazy = yield* planPass(desired, actual, lingering);
+  return lazy.tables[4].length + lazy.tables[6].length === 0 ? lazy : yield* planPass(desired, actual);
 }
 
 /** The names of the homes that policies put their bans into. */
@@ -116,7 +117,7 @@ function homesFilled({ policies }: Desired, withSets: boolean): ReadonlySet<stri
  * The smallest set of writes that makes the kernel hold `desired`. Pure but for reading the lists.
  * @param lingering homes that stay although they are empty
  */
-export function planPass(desired: Desired, actual: Actual, lingering: readonly BanHome[] = []): Plan {
+export function* planPass(desired: Desired, actual: Actual, lingering: readonly BanHome[] = []): Steps<Plan> {
   const { sets, running, now } = actual;
   const returns = returnsOf(desired, actual);
   const withSets = sets !== null;
@@ -124,15 +125,20 @@ export function planPass(desired: Desired, actual: Actual, lingering: readonly B
     (home) => withSets || home.storage === "recent",
   );
   const definitions = withSets ? families.flatMap((family) => definitionsOf(family, desired, retired)) : [];
-  const entries = planTimedEntries(desired, actual);
+  const entries = yield* planTimedEntries(desired, actual);
   const put = returns.map(({ ban, home }) => putBack(ban, home, now));
   const moved = returns.flatMap(({ ban }) => (running.some((one) => one === ban && one.present) ? [takeOut(ban, sets)] : []));
   const { policies } = desired;
   const chainsOf = (family: Family) =>
     compileRuleset({ family, policies, protectedNetworks: actual.protectedNetworks, withSets, retired });
+  yield;
   const chains = { 4: chainsOf(4), 6: chainsOf(6) };
   const changeOf = (family: Family) => diffTable(actual.tables[family], chains[family], family);
-  const tables = { 4: changeOf(4), 6: changeOf(6) };
+  yield;
+  const four = changeOf(4);
+  yield;
+  const tables = { 4: four, 6: changeOf(6) };
+  yield;
   const missing = definitions.filter(({ name }) => !sets?.has(name));
   const wanted = new Map(definitions.map((definition) => [definition.name, definition]));
   const obsolete = [...(sets?.keys() ?? [])].filter((name) => !wanted.has(name) && !actual.stuckSets.has(name));
@@ -170,42 +176,31 @@ export function planPass(desired: Desired, actual: Actual, lingering: readonly B
  * Operators' bans and graces, in both families.
  * @param touched looks at these addresses alone
  */
-export function planTimedEntries(
+export function* planTimedEntries(
   desired: Desired,
   { lists, sets, now, readAt, writtenEnds }: Pick<Actual, "lists" | "sets" | "now" | "readAt" | "writtenEnds">,
   touched?: Desired["touched"],
-): readonly EntryPlan[] {
+): Steps<readonly EntryPlan[]> {
   const wanted = touched === undefined ? desired.operatorBans : [...touched.values()].filter((ban) => ban !== undefined);
   const only = touched === undefined ? undefined : new Set(touched.keys());
   const graces = desired.graces.map(({ address, until }) => ({ address, expiresAt: until }));
-  return families.flatMap((family) => {
+  const plans: EntryPlan[] = [];
+  for (const family of families) {
     const setOf = (name: string) => (sets === null ? null : sets.get(name));
-    const operators = planEntries(
-      operatorName(family),
-      family,
-      wanted,
-      lists,
-      setOf(operatorName(family)),
-      now,
-      readAt,
-      writtenEnds,
-      only,
-    );
-    if (only !== undefined) return [operators];
+    const [own, grace] = [operatorName(family), graceSetName(family)];
+    plans.push(yield* planEntries(own, family, wanted, lists, setOf(own), now, readAt, writtenEnds, only));
+    if (only !== undefined) continue;
     if (sets !== null) {
       const noList = { ...lists, read: () => [], capacity: () => 0 };
-      return [
-        operators,
-        planEntries(graceSetName(family), family, graces, noList, setOf(graceSetName(family)), now, readAt, writtenEnds),
-      ];
+      plans.push(yield* planEntries(grace, family, graces, noList, setOf(grace), now, readAt, writtenEnds));
+      continue;
     }
     const banning = desired.policies.filter((policy) => policy.mode === "enforce" && policy.ban !== null);
     const prefixes = new Set(banning.map((policy) => offenderListOf(policy, family).prefix));
-    return [
-      operators,
-      ...[...prefixes].map((prefix) => planGraceList(graceListName(family, prefix), family, prefix, graces, lists, now)),
-    ];
-  });
+    for (const prefix of prefixes)
+      plans.push(yield* planGraceList(graceListName(family, prefix), family, prefix, graces, lists, now));
+  }
+  return plans;
 }
 
 function planGraceList(
@@ -215,7 +210,7 @@ function planGraceList(
   graces: readonly { readonly address: string; readonly expiresAt: number }[],
   lists: RecentLists,
   now: number,
-): EntryPlan {
+): Steps<EntryPlan> {
   const full = family === 4 ? 32 : 128;
   const fitting = graces.filter(({ address }) => Number(address.split("/")[1] ?? full) === prefix);
   const entries = fitting.map(({ address, expiresAt }) => ({ address: withoutPrefix(address), expiresAt }));

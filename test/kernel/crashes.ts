@@ -55,8 +55,9 @@ export async function createCrashScene(backend: Backend, policies: number, rando
     const writing = Promise.all(writers.map((writer) => writer.run(service)));
     await Promise.race([writing, pause(random.integer(longestLife))]);
     // On a machine that is busy it would be too early each time.
-    const aWrite = () => eventually("a write is acknowledged", () => acknowledged() > before, { every: 1 });
-    if (random.integer(2) === 0) await Promise.race([writing, aWrite()]);
+    const enough = before + 1 + random.integer(writerCount);
+    const someWrites = () => eventually("writes are acknowledged", () => acknowledged() >= enough, { within: 20_000, every: 1 });
+    if (random.integer(4) !== 0) await Promise.race([writing, someWrites()]);
     await service.kill();
     await writing;
   };

@@ -62,7 +62,14 @@ forBackendsSideBySide((backend) => {
 
       const made = calls().slice(already).filter(Boolean);
       assert.ok(made.length >= 2, "it looks");
-      assert.deepEqual([...new Set(made)].toSorted(), ["# cld done", "*filter", "-S", "COMMIT", "save", "version"]);
+      assert.deepEqual([...new Set(made.map((line) => line.replace(/^# cld [0-9a-f]{16}$/, "# cld")))].toSorted(), [
+        "# cld",
+        "*filter",
+        "-S",
+        "COMMIT",
+        "save",
+        "version",
+      ]);
       assert.deepEqual(await kernel(), before);
       assert.deepEqual(events, [], "nft monitor");
       assert.deepEqual((await api.status()).passes.repairs, repairs);

@@ -15,6 +15,7 @@ const seconds = 45;
 async function assertEnds({ traffic, api }: Scene, source: string, end: number): Promise<void> {
   const isFree = async () => (await traffic.knock(source, other)) === "connected" && Date.now();
   const listed = (await api.bans({ covers: source })).map((ban) => ban.expiresAt);
+  assert.ok(Date.now() < end - 1_200, `looked at too late by ${Date.now() - end} ms to tell when the ban of ${source} ends`);
   const ended = await eventually(`the ban of ${source} ends`, isFree, { within: 60_000, every: 30 });
   assert.ok(
     ended - end < 250 && ended - end > -1_200,

@@ -57,7 +57,12 @@ const setLine = anyOf(
   "list -name cld4-operator",
 );
 /** Of a program that reads on: it also lists the rules, and tells how far it is. */
-const sessionLine = anyOf(restoreLine, `-S(?: ${anyOf(chain, "INPUT")})?`, "# cld done", "(?:[*]|# )(?:raw|mangle)");
+const sessionLine = anyOf(
+  restoreLine,
+  `-S(?: ${anyOf(chain, "INPUT")})?`,
+  "# cld [0-9a-f]{16}(?: raw| mangle)?",
+  "[*](?:raw|mangle)",
+);
 const severed = `dst (?:${ipv4}|\\[${ipv6}\\])`;
 
 /** The arguments that a program is given, one pattern each, and the lines of its input. */
@@ -77,7 +82,7 @@ const sentences: readonly Sentence[] = [
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v"], line: sessionLine },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v", "--test"], line: sessionLine },
   { program: "ipset", args: ["save"] },
-  { program: "ipset", args: ["-"], line: anyOf("save", "version") },
+  { program: "ipset", args: ["-"], line: anyOf("save", "list -terse", "version") },
   { program: "ipset", args: ["list", "-(?:n|terse)"] },
   { program: "ipset", args: ["destroy", set] },
   { program: "ipset", args: ["restore", "-exist"], line: setLine },

@@ -32,6 +32,8 @@ interface StoredSet {
   readonly network: boolean;
   /** End in milliseconds of the monotonic clock by canonical text; null: no end. */
   readonly entries: Map<string, number | null>;
+  /** No entry ends before. */
+  nextEnd: number;
 }
 
 class RefusedLine extends Error {
@@ -54,7 +56,13 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
   const existing = (name: string): StoredSet => {
     const set = sets.get(name);
     if (!set) throw new RefusedLine("The set with the given name does not exist");
-    for (const [address, end] of set.entries) if (end !== null && end <= clock.monotonic()) set.entries.delete(address);
+    const now = clock.monotonic();
+    if (now < set.nextEnd) return set;
+    for (const [address, end] of set.entries) if (end !== null && end <= now) set.entries.delete(address);
+    set.nextEnd = [...set.entries.values()].reduce<number>(
+      (first, end) => Math.min(first, end ?? first),
+      Number.POSITIVE_INFINITY,
+    );
     return set;
   };
 
@@ -63,7 +71,9 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
     const key = keyOf(set, parseNetwork(address));
     if (!set.entries.has(key) && set.entries.size >= set.capacity)
       throw new RefusedLine("Hash is full, cannot add more elements");
-    set.entries.set(key, seconds === 0 ? null : clock.monotonic() + seconds * 1000);
+    const end = seconds === 0 ? null : clock.monotonic() + seconds * 1000;
+    set.entries.set(key, end);
+    set.nextEnd = Math.min(set.nextEnd, end ?? set.nextEnd);
   };
 
   const create = (name: string, words: string): void => {
@@ -73,7 +83,9 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
     const family = words.includes("inet6") ? 128 : 32;
     const option = (key: string) => new RegExp(`\\b${key} (\\d+)`).exec(words)?.[1];
     const [prefix, capacity] = [Number(option("netmask") ?? family), Number(option("maxelem") ?? 65_536)];
-    if (!present) sets.set(name, { words, prefix, capacity, network: words.startsWith("hash:net"), entries: new Map() });
+    if (present) return;
+    const network = words.startsWith("hash:net");
+    sets.set(name, { words, prefix, capacity, network, entries: new Map(), nextEnd: Number.POSITIVE_INFINITY });
   };
 
   const flush = (name: string): void => {

@@ -14,12 +14,15 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
       const { end, output } = await answerTo(run, { file, args, input });
       return end.exitCode === 0 ? { answered: true, output, errors: end.stderr } : { answered: false, end };
     },
+    discard: () => {},
   });
 }
 
 async function answerTo(run: RunCommand, { file, args, input = "" }: Invocation) {
   if (file === "ipset") {
-    const end = await (args[0] === "-" ? run(file, ["save"]) : run(file, args, input.replace(/^COMMIT\nlist -name .*\n/m, "")));
+    const end = await (args[0] === "-"
+      ? run(file, input.split("\n")[0]?.split(" ") ?? [])
+      : run(file, args, input.replace(/^COMMIT\nlist -name .*\n/m, "")));
     return { end, output: end.stdout };
   }
   const questions = [...input.matchAll(/^-S(?: (\S+))?$/gm)].map(([, chain]) => chain);
@@ -46,10 +49,11 @@ function listing(text: string): string {
     .replace(/^:(\S+) (\S+) .*$/gm, "-P $1 $2");
 }
 
-/** What several `-S`, each with the table's name as a comment above it, print where `iptables-save` prints `text`. */
+/** What several `-S`, each with a comment that has the table's name above it, print where `iptables-save` prints `text`. */
 function tablesOf(text: string, input: string): string {
   const sections = text.split(/^(?=\*)/m).filter((section) => input.includes(section.slice(0, section.indexOf("\n") + 1)));
-  return sections.map((section) => `# ${section.slice(1)}`).join("");
+  const heading = /^# cld \w+ /.exec(input)?.[0] ?? "";
+  return sections.map((section) => `${heading}${section.slice(1)}`).join("");
 }
 
 function ofChains(listed: string, chains: ReadonlySet<string | undefined>): string {

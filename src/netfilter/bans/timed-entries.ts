@@ -1,6 +1,7 @@
 import type { Family } from "../../domain/network.ts";
 import type { SavedSet, SetEntry } from "../ipset/saved-sets.ts";
 import type { RecentLists } from "../recent/list-files.ts";
+import type { Steps } from "../steps.ts";
 import { longestSetTimeout } from "./ban-home.ts";
 
 /** An address or network that a list or set is to hold. */
@@ -31,6 +32,8 @@ export interface EntryPlan {
 /** The ends with which entries of sets were written, by set and address: more exact than the whole seconds that the kernel tells. */
 export type WrittenEnds = ReadonlyMap<string, ReadonlyMap<string, number | null>>;
 
+/** Wanted entries that are looked at in one step. */
+const stepLength = 2048;
 /** Seconds by which the time left in a set may differ from what is wanted: both are rounded. */
 const timeTolerance = 2;
 
@@ -42,7 +45,7 @@ const timeTolerance = 2;
  * @param written the ends with which entries of the set were written, as far as this process did
  * @param only the addresses that are looked at, wanted or not; without it, all
  */
-export function planEntries(
+export function* planEntries(
   name: string,
   family: Family,
   wanted: readonly WantedEntry[],
@@ -52,22 +55,23 @@ export function planEntries(
   readAt = now,
   written: WrittenEnds = new Map(),
   only?: ReadonlySet<string>,
-): EntryPlan {
+): Steps<EntryPlan> {
   const listed = new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.words]));
   const inSet: ReadonlyMap<string, SetEntry> = set?.entries ?? new Map();
   const writtenHere = written.get(name);
   const renewed: WantedEntry[] = [];
   const missing: WantedEntry[] = [];
-  let [keptInList, keptInSet] = [0, 0];
+  let [keptInList, keptInSet, looked] = [0, 0, 0];
   for (const entry of wanted) {
+    looked += 1;
+    if (looked % stepLength === 0) yield;
     if (!isOf(family, entry.address)) continue;
     const present = inSet.get(entry.address);
     if (listed.has(entry.address)) keptInList += 1;
     else if (present === undefined) missing.push(entry);
     else {
       keptInSet += 1;
-      const end = writtenHere?.get(entry.address);
-      if ((end !== undefined && end !== entry.expiresAt) || !hasTime(present, entry, readAt)) renewed.push(entry);
+      if (!endsAsWanted(present, entry, writtenHere?.get(entry.address), readAt)) renewed.push(entry);
     }
   }
   const isWhole = only === undefined && keptInList === listed.size && keptInSet === inSet.size;
@@ -108,6 +112,11 @@ export function timeoutOf({ expiresAt }: WantedEntry, now: number): number {
   if (expiresAt === null) return 0;
   const seconds = Math.max(1, Math.ceil((expiresAt - now) / 1000));
   return seconds > longestSetTimeout ? 0 : seconds;
+}
+
+/** @param written the end with which this process wrote it, if it did */
+function endsAsWanted(present: SetEntry, wanted: WantedEntry, written: number | null | undefined, readAt: number): boolean {
+  return (written === undefined || written === wanted.expiresAt) && hasTime(present, wanted, readAt);
 }
 
 function hasTime(present: SetEntry, wanted: WantedEntry, readAt: number): boolean {

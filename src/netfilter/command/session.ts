@@ -17,6 +17,8 @@ export interface Session {
    * @param mark the line without its break, or what it looks like where it is not known word for word
    */
   ask(text: string, mark: Mark): Promise<SessionAnswer>;
+  /** The next request is answered by another program: this one has shown that it can't be relied on. */
+  discard(): void;
 }
 
 export type Mark = string | RegExp;
@@ -84,9 +86,11 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     const stopListening = asked.listen({
       output: (piece) => {
         if (answer.take(piece) > maxOutput) kill("ENOBUFS");
-        // What it said of an error is in the other pipe, and was there first.
-        else if (answer.isWhole())
-          setImmediate(() => resolve({ answered: true, output: answer.output(), errors: answer.errors() }));
+        else if (answer.isWhole()) {
+          const output = answer.output();
+          // What it said of an error is in the other pipe, and is read by the next look at all pipes at the latest.
+          setImmediate(() => setImmediate(() => resolve({ answered: true, output, errors: answer.errors() })));
+        }
       },
       errors: answer.takeError,
     });
@@ -118,6 +122,9 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
         const asked = program !== null && isCurrent() ? program : await begin();
         return asked === null ? notThere : request(asked, text, mark);
       }),
+    discard: () => {
+      requests = maxRequests;
+    },
   };
 }
 

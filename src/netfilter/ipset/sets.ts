@@ -2,15 +2,19 @@ import { setImmediate } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
-import type { OpenSession } from "../command/session.ts";
+import type { OpenSession, Session } from "../command/session.ts";
 import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */
 export interface IpSets {
   /** Null where ipset works; otherwise why it does not, with the remedy. @throws {EnforcementDelayed} when that can't be told now */
   unavailable(): Promise<string | null>;
-  /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
-  read(): Promise<Map<string, SavedSet>>;
+  /**
+   * This service's own sets with their entries.
+   * @param expected how many entries there are to be, as far as that is known: a session writes them in many small pieces, and is asked for few
+   * @throws {EnforcementDelayed} when they can't be read now
+   */
+  read(expected?: number): Promise<Map<string, SavedSet>>;
   /** How many entries each of them has: cheap, however many those are. @throws {EnforcementDelayed} */
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
@@ -30,16 +34,17 @@ const mark = operatorName(4);
 /** What `ipset -`, which takes commands as from a person, prints before each of them. */
 const prompt = "ipset> ";
 /** It tells its version when all before it is done. */
-const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})*ipset v\\S+, protocol version`) };
-/** Entries up to which a session is asked: it writes each in a piece of its own. */
-const fewEntries = 1000;
+const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})+ipset v\\S+, protocol version: \\d+$`) };
+/** Entries, and characters of what was printed for them and for those of others, up to which a session is asked. */
+const [fewEntries, shortText] = [1000, 64 * 1024];
 
 /** @param open sessions with ipset; without them, and where they do not answer, each request starts a program */
 export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
   const reader = open?.("ipset", ["-"], greeting);
-  let few = false;
+  // Nor this, after it was asked for numbers.
+  const counter = open?.("ipset", ["-"], greeting);
   const ask = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
     const silentlyFailed = result.stdout.trim() === "" && !isHarmless(result.stderr);
@@ -58,12 +63,40 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
     const output = await ask(["restore", "-exist"], `${lines.join("\n")}\n`);
     if (output.trim() !== "") throw new EnforcementDelayed(`ipset restore ends with exit code 0 and says: ${oneLine(output)}`);
   };
-  /** What a session says of all sets; undefined where it does not. */
-  const listed = async (): Promise<string | undefined> => {
-    const answer = few ? await reader?.ask(`save\n${greeting.text}`, greeting.mark) : undefined;
+  /** Characters of the last `save`. */
+  let lastLength = Number.POSITIVE_INFINITY;
+
+  /** What a session says to a question; undefined where it does not. */
+  const told = async (asked: Session | undefined, question: string): Promise<string | undefined> => {
+    const answer = await asked?.ask(`${question}\n${greeting.text}`, greeting.mark);
     if (answer?.answered === false && answer.end.failure === "hung")
-      throw new EnforcementDelayed(`ipset save fails: ${said(answer.end)}`);
-    return answer?.answered === true && isHarmless(answer.errors) ? answer.output.replaceAll(prompt, "") : undefined;
+      throw new EnforcementDelayed(`ipset ${question} fails: ${said(answer.end)}`);
+    if (answer?.answered !== true) return undefined;
+    if (isHarmless(answer.errors)) return answer.output.replaceAll(prompt, "");
+    // After one error it would answer each question with another.
+    asked?.discard();
+    return undefined;
+  };
+
+  const setsIn = async (text: string): Promise<Map<string, SavedSet>> => {
+    lastLength = text.length;
+    const found = new Map<string, SavedSet>();
+    for (const piece of piecesOf(text)) {
+      parseSavedSets(piece, found);
+      await setImmediate();
+    }
+    return found;
+  };
+
+  /** What a session saves; undefined where it does not, or nobody knows what it says. */
+  const savedBySession = async (): Promise<Map<string, SavedSet> | undefined> => {
+    const text = await told(reader, "save");
+    if (text === undefined) return undefined;
+    return setsIn(text).catch((error: unknown) => {
+      if (!(error instanceof SetOutputError)) throw error;
+      reader?.discard();
+      return undefined;
+    });
   };
   return {
     unavailable: async () => {
@@ -77,16 +110,18 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
       if (result.exitCode === 0) return `ipset has no sets of the types that are needed (${said(probed)}): ${remedy}`;
       return `ipset does not work here (${said(result)}): ${remedy}`;
     },
-    read: async () => {
-      const sets = new Map<string, SavedSet>();
-      for (const piece of piecesOf((await listed()) ?? (await ask(["save"])))) {
-        readPiece(piece, sets);
-        await setImmediate();
+    read: async (expected = Number.POSITIVE_INFINITY) => {
+      const few = expected <= fewEntries && lastLength <= shortText;
+      const found = few ? await savedBySession() : undefined;
+      if (found) return found;
+      try {
+        return await setsIn(await ask(["save"]));
+      } catch (error) {
+        if (error instanceof SetOutputError) throw new EnforcementDelayed(`ipset save: ${error.message}`);
+        throw error;
       }
-      few = [...sets.values()].reduce((sum, { entries }) => sum + entries.size, 0) <= fewEntries;
-      return sets;
     },
-    sizes: async () => parseSetSizes(await ask(["list", "-terse"])),
+    sizes: async () => parseSetSizes((await told(counter, "list -terse")) ?? (await ask(["list", "-terse"]))),
     restore,
     destroy: async (names) => {
       try {
@@ -125,16 +160,6 @@ function* piecesOf(text: string): Generator<string> {
     const end = newline < 0 ? text.length : newline + 1;
     yield text.slice(start, end);
     start = end;
-  }
-}
-
-/** @throws {EnforcementDelayed} when the text is not what ipset prints */
-function readPiece(text: string, sets: Map<string, SavedSet>): void {
-  try {
-    parseSavedSets(text, sets);
-  } catch (error) {
-    if (error instanceof SetOutputError) throw new EnforcementDelayed(`ipset save: ${error.message}`);
-    throw error;
   }
 }
 

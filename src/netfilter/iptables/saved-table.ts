@@ -40,15 +40,14 @@ export function parseListedTable(text: string): SavedTable {
   return tableOf(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
 }
 
-/** The rules of each table of a text in which a line `*TABLE` or `# TABLE` stands above what it has. */
-export function parseRulesByTable(text: string): ReadonlyMap<string, readonly string[]> {
+/** The rules of each table of a text in which a line stands above what a table has: `heading`, and the table's name. */
+export function parseRulesByTable(text: string, heading: string): ReadonlyMap<string, readonly string[]> {
   const tables = new Map<string, string[]>();
   let rules: string[] = [];
   for (const line of text.split("\n")) {
-    const [, name] = /^(?:\*|# )(\w+)$/.exec(line) ?? [];
-    if (name !== undefined) {
+    if (line.startsWith(heading)) {
       rules = [];
-      tables.set(name, rules);
+      tables.set(line.slice(heading.length), rules);
     } else if (line.startsWith("-A ")) rules.push(line);
   }
   return tables;

@@ -9,6 +9,7 @@ import { operatorName } from "../../../src/netfilter/bans/names.ts";
 import { planEntries, timeoutOf, type WantedEntry } from "../../../src/netfilter/bans/timed-entries.ts";
 import { parseSavedSets } from "../../../src/netfilter/ipset/saved-sets.ts";
 import { createRecentLists } from "../../../src/netfilter/recent/list-files.ts";
+import { atOnce } from "../../support/at-once.ts";
 import { createFakeRecentLists } from "../../support/fake-recent-lists.ts";
 import { createSimulatedIpset } from "../../support/simulated-ipset.ts";
 import { createTestClock } from "../../support/test-clock.ts";
@@ -30,7 +31,7 @@ function createHome({ capacity = 3, withSet = true } = {}) {
   if (withSet) ipset.edit(`create ${name} hash:net family inet hashsize 64 maxelem 1000 timeout 0`);
   const plan = async (wanted: readonly WantedEntry[]) => {
     const saved = parseSavedSets((await ipset.run("ipset", ["save"])).stdout);
-    return planEntries(name, 4, wanted, lists, withSet ? saved.get(name) : null, clock.now());
+    return atOnce(planEntries(name, 4, wanted, lists, withSet ? saved.get(name) : null, clock.now()));
   };
   return {
     clock,
@@ -128,7 +129,7 @@ describe("what nobody wants", () => {
       const words = "0000:0000:0000:0000:0000:ffff:c000:0201";
       writeFileSync(join(directory, operatorName(6)), `src=${words} ttl: 0 last_seen: 5 oldest_pkt: 1 5\n`);
       const lists = createRecentLists(directory);
-      const { recent } = planEntries(operatorName(6), 6, [], lists, null, start);
+      const { recent } = atOnce(planEntries(operatorName(6), 6, [], lists, null, start));
       assert.deepEqual(recent, [{ list: operatorName(6), write: `-${words}` }]);
       for (const { list, write } of recent) lists.write(list, write);
       assert.equal(readFileSync(join(directory, operatorName(6)), "utf8"), `-${words}\n`);
@@ -201,7 +202,7 @@ describe("the time that an entry has left in the set", () => {
 test("a set that is not there yet takes what the list has no room for", () => {
   const lists = createFakeRecentLists({ clock: createTestClock() });
   lists.keepOnly([]);
-  const plan = planEntries(name, 4, entries("10.0.0.0/8", "192.0.2.1"), lists, undefined, start);
+  const plan = atOnce(planEntries(name, 4, entries("10.0.0.0/8", "192.0.2.1"), lists, undefined, start));
   assert.deepEqual(plan, {
     recent: [{ list: name, write: "+192.0.2.1" }],
     ipset: [`add ${name} 10.0.0.0/8 timeout 0`],
@@ -216,7 +217,7 @@ test("an entry that was written with another end is written anew, however near t
   const [wanted] = [{ address: "10.0.0.0/8", expiresAt: start + 60_500 }];
   const set = { name, shape: "", capacity: 10, entries: new Map([["10.0.0.0/8", { address: "10.0.0.0/8", secondsLeft: 60 }]]) };
   const planned = (end: number) =>
-    planEntries(name, 4, [wanted], lists, set, start, start, new Map([[name, new Map([["10.0.0.0/8", end]])]])).ipset;
+    atOnce(planEntries(name, 4, [wanted], lists, set, start, start, new Map([[name, new Map([["10.0.0.0/8", end]])]]))).ipset;
   assert.deepEqual(planned(wanted.expiresAt), []);
   assert.deepEqual(planned(wanted.expiresAt - 700), [`add ${name} 10.0.0.0/8 timeout 61`]);
 });
@@ -235,7 +236,7 @@ describe("when only some addresses are looked at", () => {
     for (const address of ["192.0.2.1", "192.0.2.2"]) lists.write(name, `+${address}`);
     const entries = wanted.map((address) => ({ address, expiresAt: null }));
     const sets = set("10.0.0.0/8", "192.0.2.3", "192.0.2.1");
-    const { recent, ipset } = planEntries(name, 4, entries, lists, sets, start, start, new Map(), new Set(only));
+    const { recent, ipset } = atOnce(planEntries(name, 4, entries, lists, sets, start, start, new Map(), new Set(only)));
     return [...recent.map(({ write }) => write), ...ipset];
   };
 

@@ -48,6 +48,31 @@ test("a mark that is not known word for word is known by its looks", async () =>
   assert.deepEqual(await ask("not ipset v7\nipset v8\n"), { answered: true, output: "not ipset v7\n", errors: "" });
 });
 
+test("what it says of an error comes with the answer also where this process was busy when both came", async () => {
+  const session = createSession(
+    () => openProgram(fixture("echo-with-error"), []),
+    () => "",
+  );
+  await session.ask(`${mark}\n`, mark);
+  for (let n = 0; n < 5; n += 1) {
+    const answer = session.ask(`${mark}\n`, mark);
+    setImmediate(() => {
+      const begun = performance.now();
+      while (performance.now() - begun < 20);
+    });
+    assert.deepEqual(await answer, { answered: true, output: "", errors: "oops\n" });
+  }
+});
+
+test("one that is discarded is not asked again", async () => {
+  const { session, started, echo } = echoing();
+  await echo("a\n");
+  session.discard();
+  assert.equal(await echo("b\n"), "b\n");
+  assert.equal(await echo("c\n"), "c\n");
+  assert.equal(started.length, 2);
+});
+
 test("an answer may be megabytes long", async () => {
   const text = `${"é".repeat(99)}\n`.repeat(20_000);
   assert.equal(await echoing().echo(text), text);

@@ -25,6 +25,7 @@ function tableThatSays(answer: SessionAnswer) {
           asked.push(...text.trim().split("\n").slice(1, -2));
           return answer;
         },
+        discard: () => {},
       }),
       lockHeld: () => false,
     },

@@ -184,9 +184,12 @@ describe("a session is asked instead of starting a program:", () => {
     const { run, calls } = answering(alone);
     const open: OpenSession = (file, args) => ({
       ask: async (text) => {
-        asked.push(`${[file, ...args].join(" ")}: ${text.trim().split("\n").join(" | ")}`);
-        return answers[asked.length - 1] ?? answers.at(-1) ?? { answered: true, output: "", errors: "" };
+        const [mark = ""] = /# cld [0-9a-f]{16}/.exec(text) ?? [];
+        asked.push(`${[file, ...args].join(" ")}: ${text.trim().replaceAll(mark, "MARK").split("\n").join(" | ")}`);
+        const answer = answers[asked.length - 1] ?? answers.at(-1) ?? answered("");
+        return answer.answered ? { ...answer, output: answer.output.replaceAll("MARK", mark) } : answer;
       },
+      discard: () => {},
     });
     return { table: createFilterTable(4, backend, run, { open, lockHeld }), asked, calls };
   }
@@ -202,9 +205,9 @@ describe("a session is asked instead of starting a program:", () => {
     await table.test(lines);
     await table.apply(lines);
     assert.deepEqual(asked, [
-      "iptables-legacy-restore --noflush -w 60 -v: *filter | -S | COMMIT | # cld done",
-      "iptables-legacy-restore --noflush -w 60 -v --test: *filter | -A INPUT -j CLD-INPUT | COMMIT | # cld done",
-      "iptables-legacy-restore --noflush -w 60 -v: *filter | -A INPUT -j CLD-INPUT | COMMIT | # cld done",
+      "iptables-legacy-restore --noflush -w 60 -v: *filter | -S | COMMIT | MARK",
+      "iptables-legacy-restore --noflush -w 60 -v --test: *filter | -A INPUT -j CLD-INPUT | COMMIT | MARK",
+      "iptables-legacy-restore --noflush -w 60 -v: *filter | -A INPUT -j CLD-INPUT | COMMIT | MARK",
     ]);
     assert.deepEqual(calls, []);
   });
@@ -225,7 +228,9 @@ describe("a session is asked instead of starting a program:", () => {
   });
 
   test("the tables that come earlier are listed with their names above them, and saved where it does not answer", async () => {
-    const told = answered("# raw\n-P PREROUTING ACCEPT\n-A PREROUTING -j DROP\n# mangle\n-P INPUT ACCEPT\n");
+    const told = answered(
+      "MARK raw\n-P PREROUTING ACCEPT\n-A PREROUTING -j DROP\n# mangle\n*mangle\nMARK mangle\n-P INPUT ACCEPT\n",
+    );
     const [drop, nft] = [["-A PREROUTING -j DROP"], { backend: "nft" } as const];
     const { table, asked, calls } = asking([told], {}, nft);
     assert.deepEqual(
@@ -236,12 +241,18 @@ describe("a session is asked instead of starting a program:", () => {
       ]),
     );
     assert.deepEqual(calls, []);
-    const question = "# raw | *raw | -S | COMMIT | # mangle | *mangle | -S | COMMIT | # cld done";
+    const question = "MARK raw | *raw | -S | COMMIT | MARK mangle | *mangle | -S | COMMIT | MARK";
     assert.deepEqual(asked, [`iptables-nft-restore --noflush -w 60 -v: ${question}`]);
     const all = "*mangle\n:INPUT ACCEPT [0:0]\nCOMMIT\n*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j DROP\nCOMMIT\n";
     const alone = asking([ended({ exitCode: 1 })], { stdout: `${all}${saved}` }, nft);
     assert.deepEqual(await alone.table.readEarlier(), await table.readEarlier());
     assert.deepEqual(alone.calls, [["iptables-nft-save", []]]);
+    const strange = "# Table `raw' is incompatible, use 'nft' tool.\n";
+    assert.deepEqual(
+      [...(await asking([ended({ exitCode: 1 })], { stdout: strange }, nft).table.readEarlier()).values()].flat(),
+      [],
+    );
+    await assertDelayed(asking([ended({ exitCode: 1 })], { stdout: strange }, nft).table.read(), /is incompatible/);
     const broken = asking([ended({ exitCode: 1 })], { exitCode: 1, stderr: "no kernel" }, nft);
     await assertDelayed(broken.table.readEarlier(), /^iptables-nft-save fails: no kernel$/);
   });
