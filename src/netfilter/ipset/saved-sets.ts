@@ -37,11 +37,24 @@ export class SetOutputError extends Error {
 /**
  * Reads the text of `ipset save`, leaving out the sets of others.
  * @param sets what an earlier piece of the text has told; this one is added to it
+ * @param place where in the text the earlier piece has ended
  * @throws {SetOutputError} for a line that is neither a set nor an entry
  */
-export function parseSavedSets(text: string, sets = new Map<string, SavedSet>()): Map<string, SavedSet> {
-  for (const line of text.split("\n")) if (line !== "") noteLine(sets, line);
+export function parseSavedSets(
+  text: string,
+  sets = new Map<string, SavedSet>(),
+  place: TextPlace = { inComment: false },
+): Map<string, SavedSet> {
+  for (const line of text.split("\n")) {
+    if (!place.inComment && line !== "") noteLine(sets, line);
+    if (line.includes('"') && line.split('"').length % 2 === 0) place.inComment = !place.inComment;
+  }
   return sets;
+}
+
+/** A comment, which stands between quotes and has none, can have any number of lines, whatever they look like. */
+export interface TextPlace {
+  inComment: boolean;
 }
 
 function noteLine(sets: Map<string, SavedSet>, line: string): void {

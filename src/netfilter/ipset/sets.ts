@@ -80,9 +80,9 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
 
   const setsIn = async (text: string): Promise<Map<string, SavedSet>> => {
     lastLength = text.length;
-    const found = new Map<string, SavedSet>();
+    const [found, place] = [new Map<string, SavedSet>(), { inComment: false }];
     for (const piece of piecesOf(text)) {
-      parseSavedSets(piece, found);
+      parseSavedSets(piece, found, place);
       await setImmediate();
     }
     return found;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parseSavedSets, shapeOf } from "../../../src/netfilter/ipset/saved-sets.ts";
+import { parseSavedSets, SetOutputError, shapeOf } from "../../../src/netfilter/ipset/saved-sets.ts";
 
 const created = "create cld4-operator hash:net family inet hashsize 64 maxelem 262144 timeout 0 bucketsize 12 initval 0x3468df69";
 
@@ -61,4 +61,16 @@ describe("the shape of a set", () => {
     const more = ["hash:ip family inet maxelem 11", "hash:ip family inet netmask 24 maxelem 10"];
     assert.equal(new Set([...shapes, ...more].map((words) => shapeOf(words.split(" ")))).size, 5);
   });
+});
+
+test("comments of others may have lines of any kind, and end in another piece of the text", () => {
+  const place = { inComment: false };
+  const first = 'create other hash:ip comment\nadd other 192.0.2.1 comment "a\ncreate cld4-grace hash:net\nxyzzy\n';
+  const sets = parseSavedSets(first, new Map(), place);
+  assert.deepEqual([...sets.keys()], []);
+  const second =
+    'b"\nadd other 192.0.2.2 comment "c"\ncreate cld4-grace hash:net family inet maxelem 5\nadd cld4-grace 192.0.2.3\n';
+  parseSavedSets(second, sets, place);
+  assert.deepEqual([...(sets.get("cld4-grace")?.entries.keys() ?? [])], ["192.0.2.3"]);
+  assert.throws(() => parseSavedSets("xyzzy\n", sets, place), SetOutputError);
 });
