@@ -74,7 +74,7 @@ const bodyLimit = 65_536;
 
 /** What is asked for is taken as it is or refused, with all that is wrong with it. */
 const validation = { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true, verbose: true };
-/** That the schemas are such is seen by the tests; to compile the schema of schemas would be a quarter of the first answer's time. */
+/** That the schemas are such is seen by the tests; to compile the schema of schemas would be a quarter of what the first answer takes of the processor. */
 const uncheckedSchemas = { validateSchema: false, meta: false };
 
 /** Makes the HTTP server of one listener; `listen` and `close` are the caller's. Several share the same services. */
