@@ -1,6 +1,7 @@
 import type { ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
 import type { Family } from "../domain/network.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
+import { withoutTexts } from "./iptables/printed-lines.ts";
 import { isOwnJump, type SavedTable } from "./iptables/saved-table.ts";
 import { ownListPattern, type RecentLists } from "./recent/list-files.ts";
 
@@ -21,7 +22,7 @@ export function shadowsOf(
     ...aboveJump(filter[family].input).map((rule) => `IPv${family} filter: -A INPUT ${rule}`),
     ...[...earlier[family]].flatMap(([table, rules]) =>
       rules
-        .filter((rule) => /-[jg] (DROP|REJECT)\b/.test(rule) && !otherPaths.test(rule))
+        .filter((rule) => / -[jg] (DROP|REJECT)\b/.test(withoutTexts(rule)) && !otherPaths.test(rule))
         .map((rule) => `IPv${family} ${table}: ${rule}`),
     ),
   ]);

@@ -1,6 +1,7 @@
 import type { Family } from "../domain/network.ts";
 import type { RunCommand } from "./command/run.ts";
 import { type Backend, legacyTables, programOf } from "./iptables/backend.ts";
+import { printedLines } from "./iptables/printed-lines.ts";
 import { isOwnJump } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import { createFilterTable } from "./iptables/tables.ts";
@@ -39,7 +40,7 @@ export async function otherBackendInUse(backend: Backend, run: RunCommand): Prom
 async function hasRules(family: Family, backend: Backend, run: RunCommand, among: (line: string) => boolean): Promise<boolean> {
   if (backend === "legacy" && legacyTables(family).length === 0) return false;
   const result = await run(`${programOf(family, backend)}-save`, []);
-  return result.exitCode === 0 && result.stdout.split("\n").some((line) => line.startsWith("-A ") && among(line));
+  return result.exitCode === 0 && printedLines(result.stdout).some((line) => line.startsWith("-A ") && among(line));
 }
 
 function isOwnLine(line: string): boolean {

@@ -8,6 +8,7 @@ import {
   type Backend,
   families,
   forBackendsSideBySide,
+  iptables,
   listedAddresses,
   program,
   restore,
@@ -40,6 +41,10 @@ async function installForeignRules(network: Network, backend: Backend): Promise<
       `-A f2b-sshd -s ${family === 4 ? "198.51.100.7" : "2001:db8:ffff::7"} -j DROP`,
       "-A f2b-sshd -j RETURN",
     ]);
+    // A restore takes no line breaks.
+    for (const comment of ["two\nlines", 'a "text"\n\n# and\nCOMMIT\n-A INPUT -j ACCEPT\n\\'])
+      await iptables(network, backend, family, "-A", "INPUT", "-m", "comment", "--comment", comment, "-p", "udp");
+    await iptables(network, backend, family, "-A", "INPUT", "-m", "string", "--algo", "bm", "--string", 'a" \\', "-j", "DROP");
     const nat =
       "*nat\n:MINE - [0:0]\n-A PREROUTING -p tcp --dport 8080 -j MINE\n-A MINE -p tcp -j REDIRECT --to-ports 80\nCOMMIT\n";
     await network.exec("host", program(backend, family, "-restore"), ["-w", "10", "--noflush"], nat);

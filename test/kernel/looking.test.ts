@@ -51,7 +51,8 @@ forSetupsSideBySide((setup) => {
 
       test("check and status name rules of others that are asked first: in raw, in mangle, above our jump", async () => {
         const { api, network, service } = scene();
-        const drop = ["-s", family === 4 ? "203.0.113.0/24" : "2001:db8:ffff::/48", "-j", "DROP"];
+        const comment = ["-m", "comment", "--comment", "of several\n-A lines"];
+        const drop = ["-s", family === 4 ? "203.0.113.0/24" : "2001:db8:ffff::/48", ...comment, "-j", "DROP"];
         const warned = async () => (await api.status()).warnings.find(({ code }) => code === "rules-above");
         assert.deepEqual((await api.check(source(1))).shadowedBy, []);
         assert.equal(await warned(), undefined);
@@ -59,7 +60,7 @@ forSetupsSideBySide((setup) => {
           await iptables(network, backend, family, "-t", table, "-A", "PREROUTING", ...drop);
           const { shadowedBy } = await api.check(source(1));
           assert.equal(shadowedBy.length, 1, JSON.stringify(shadowedBy));
-          assert.match(shadowedBy[0] ?? "", new RegExp(`IPv${family} ${table}: -A PREROUTING -s .* -j DROP`));
+          assert.match(shadowedBy[0] ?? "", new RegExp(`IPv${family} ${table}: -A PREROUTING -s [^]* -j DROP$`));
           assert.match((await warned())?.remedy ?? "", /iptables -[AI]/);
           await iptables(network, backend, family, "-t", table, "-D", "PREROUTING", ...drop);
         }

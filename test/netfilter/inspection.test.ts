@@ -51,6 +51,13 @@ describe("shadows", () => {
     ]);
   });
 
+  test("are rules that drop whatever stands in their comment, and not those that drop in a comment alone", async () => {
+    const host = await hostInStep();
+    const [drop, accept] = ["", "-j DROP"].map((text) => `-A PREROUTING -m comment --comment "a\n${text}\nb"`);
+    host.kernel.setOtherTable(4, "raw", `${drop} -j DROP`, `${accept} -j ACCEPT`);
+    assert.deepEqual(await host.shadows(), [`IPv4 raw: ${drop} -j DROP`]);
+  });
+
   test("are not the rules of earlier tables for what this host sends or passes on", async () => {
     const host = await hostInStep();
     host.kernel.setOtherTable(4, "raw", "-A OUTPUT -d 192.0.2.0/24 -j DROP");

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { printedLines, withoutTexts } from "./printed-lines.ts";
 import { chainPrefix, entryChain } from "./rule.ts";
 import { commentPrefix } from "./rule-text.ts";
 
@@ -24,7 +25,7 @@ export class SaveOutputError extends Error {
  * @throws {SaveOutputError} when the text is no whole table, or holds something other than chains and rules
  */
 export function parseSavedTable(text: string): SavedTable {
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const lines = chainsAndRules(text);
   // A kernel that has no table yet lists none.
   if (lines.length === 0) return { ...emptyTable(), foreign: "" };
   if (lines[0] !== "*filter") throw new SaveOutputError(`the list of rules can't be read at: ${lines[0]?.slice(0, 200)}`);
@@ -37,20 +38,24 @@ export function parseSavedTable(text: string): SavedTable {
  * @throws {SaveOutputError} when it holds something other than chains and rules
  */
 export function parseListedTable(text: string): SavedTable {
-  return tableOf(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
+  return tableOf(chainsAndRules(text));
 }
 
 /** The rules of each table of a text in which a line stands above what a table has: `heading`, and the table's name. */
 export function parseRulesByTable(text: string, heading: string): ReadonlyMap<string, readonly string[]> {
   const tables = new Map<string, string[]>();
   let rules: string[] = [];
-  for (const line of text.split("\n")) {
+  for (const line of printedLines(text)) {
     if (line.startsWith(heading)) {
       rules = [];
       tables.set(line.slice(heading.length), rules);
     } else if (line.startsWith("-A ")) rules.push(line);
   }
   return tables;
+}
+
+function chainsAndRules(text: string): readonly string[] {
+  return printedLines(text).filter((line) => line !== "" && !line.startsWith("#"));
 }
 
 function tableOf(lines: readonly string[]): SavedTable {
@@ -83,7 +88,7 @@ function addRule(table: ReturnType<typeof emptyTable>, chain: string, rule: stri
   if (chain === "INPUT") table.input.push(rule);
   if (chain === "INPUT" && isOwnJump(rule)) return;
   table.foreign.update(`${chain} ${rule}\n`);
-  const [, target] = / -[jg] (CLD-\S+)/.exec(` ${rule}`) ?? [];
+  const [, target] = / -[jg] (CLD-\S+)/.exec(` ${withoutTexts(rule)}`) ?? [];
   if (target !== undefined) table.referenced.add(target);
 }
 
