@@ -1,4 +1,4 @@
-import { contains, type Network, parseNetwork } from "../../domain/network.ts";
+import { contains, type Family, type Network, parseNetwork } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { Desired } from "../../domain/ports.ts";
 import { createExclusive } from "../exclusive.ts";
@@ -54,6 +54,19 @@ export interface BanKeeper {
   activity(): boolean;
 }
 
+/** Texts of entries, in a set or a list. */
+type Entries = ReadonlySet<string> | ReadonlyMap<string, unknown>;
+
+function kindOf({ family, prefix }: { readonly family: Family; readonly prefix: number }): string {
+  return `${family}/${prefix}`;
+}
+
+/** What is in both, at the cost of the smaller one. */
+function common(some: Entries, others: Entries = new Set()): readonly string[] {
+  const [few, many] = some.size < others.size ? [some, others] : [others, some];
+  return [...few.keys()].filter((entry) => many.has(entry));
+}
+
 export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }: BanKeeperOptions): BanKeeper {
   const ledger = createBanLedger();
   /** A reading and what follows from it must not meet another one's removals half way. */
@@ -74,18 +87,18 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
     return ledger.observe(reading, [...policies, ...present.filter((policy) => !policies.includes(policy))]);
   };
 
-  /** Where lists and sets of offenders can hold these addresses. */
-  const tracesOf = (addresses: readonly string[], { sets: saved }: Reading) => {
+  /** Entries of these addresses in lists and sets of offenders. Each policy can have some, and a batch ten thousand addresses. */
+  const tracesOf = (addresses: readonly string[], { sets: saved }: Reading, held: (home: string) => ReadonlySet<string>) => {
     if (addresses.length === 0) return [];
-    const names = [...lists.names(), ...(saved?.keys() ?? [])];
-    const traces = names.flatMap((name) => {
-      const list = parseOffenderName(name);
-      return list ? [{ name, list }] : [];
-    });
-    return addresses.flatMap((address) => {
-      const { family, prefix } = parseNetwork(address);
-      const fitting = traces.filter(({ list }) => list.family === family && list.prefix === prefix);
-      return fitting.map(({ name }) => ({ home: name, address }));
+    const byKind = Map.groupBy(addresses, (address) => kindOf(parseNetwork(address)));
+    const wantedOf = memo((kind: string) => new Set(byKind.get(kind)?.map(withoutPrefix)));
+    return [...new Set([...lists.names(), ...(saved?.keys() ?? [])])].flatMap((home) => {
+      const list = parseOffenderName(home);
+      if (list === undefined) return [];
+      const wanted = wantedOf(kindOf(list));
+      if (wanted.size === 0) return [];
+      const present = new Set([...common(wanted, saved?.get(home)?.entries), ...common(wanted, held(home))]);
+      return [...present].map((entry) => [home, entry] as const);
     });
   };
 
@@ -95,9 +108,8 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
     const ended = new Set(state.bans.filter((ban) => lifted.has(ban.address) || !stands(ban, desired.policies)));
     const strays = state.strays.map(({ name, address }) => ({ home: name, address }));
     const held = memo((home: string) => new Set(lists.read(home)?.map((entry) => entry.address)));
-    const entries = [...ended, ...tracesOf(desired.lifts, reading), ...strays].map(
-      ({ home, address }) => [home, withoutPrefix(address)] as const,
-    );
+    const known = [...ended, ...strays].map(({ home, address }) => [home, withoutPrefix(address)] as const);
+    const entries = [...known, ...tracesOf(desired.lifts, reading, held)];
     return {
       ended,
       found: strays.map(({ home, address }) => `unknown entry ${address} in ${home}`),

@@ -84,6 +84,26 @@ for (const withSets of [true, false]) {
       assert.equal(removals.ipset.length + removals.recent.length, withSets ? 3 : 2);
     });
 
+    test("finds the traces of many that were lifted among those of many policies, and leaves those of others", async () => {
+      const policies = Array.from({ length: 40 }, (_, n) => samplePolicy({ name: `p${n}`, ports: [n + 1], ban: classicBan }));
+      const kept = await createKept({ policies, withSets });
+      const sources = Array.from({ length: 12 }, (_, n) => `198.51.100.${n}`);
+      for (const [n, policy] of policies.entries()) for (const source of sources.slice(0, n % 12)) kept.offend(policy, source);
+      const lifted = sources.filter((_, n) => n % 2 === 0);
+      const notThere = Array.from({ length: 2_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`);
+      await kept.keeper.settle(desire(policies, [], [...lifted, ...notThere, "2001:db8::1", "198.51.100.0/24"]), false);
+      for (const [n, policy] of policies.entries()) {
+        const expected = sources.slice(0, n % 12).filter((source) => !lifted.includes(source));
+        const list = kept.lists.read(`cld4-who-32-${policy.name}`)?.map((entry) => entry.address);
+        assert.deepEqual(list?.toSorted(), expected.toSorted());
+        if (withSets)
+          assert.deepEqual(
+            sources.filter((source) => kept.ipset.holds(`cld4-w32-${policy.name}`, source)),
+            expected,
+          );
+      }
+    });
+
     test("ends the bans that no policy stands for", async () => {
       for (const policies of [[web], [{ ...mysql, exempt: [address] }, web], [{ ...mysql, ban: null }, web]]) {
         const kept = await createKept({ withSets });
