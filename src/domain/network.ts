@@ -112,7 +112,8 @@ export function netmask(family: Family, prefix: number): string {
 const netmasks = { 4: new Map<number, string>(), 6: new Map<number, string>() } as const;
 
 function parseBytes(text: string): Network {
-  if (isIPv4(text)) return { family: 4, bytes: text.split(".").map(Number), prefix: 32 };
+  const quad = parseQuad(text);
+  if (quad !== undefined) return { family: 4, bytes: quad, prefix: 32 };
   if (text.includes("%"))
     throw new NetworkSyntaxError("an address with a zone (%) is meaningful on one interface only; leave the zone out");
   if (isIPv6(text)) {
@@ -125,6 +126,29 @@ function parseBytes(text: string): Network {
   }
   throw new NetworkSyntaxError("not an IPv4 or IPv6 address or CIDR network, such as 203.0.113.9, 10.0.0.0/8 or 2001:db8::/64");
 }
+
+/** The bytes of a dotted quad without leading zeros, as `isIPv4` knows it, in a fraction of the time and memory: lists have tens of thousands. */
+function parseQuad(text: string): readonly number[] | undefined {
+  const bytes = [0, 0, 0, 0];
+  let place = 0;
+  let byte = -1;
+  for (let index = 0; index < text.length; index += 1) {
+    const digit = text.charCodeAt(index) - digitZero;
+    if (digit >= 0 && digit <= 9) {
+      if (byte === 0) return undefined;
+      byte = byte < 0 ? digit : byte * 10 + digit;
+      if (byte > 0xff) return undefined;
+      bytes[place] = byte;
+    } else {
+      if (text[index] !== "." || byte < 0 || place === 3) return undefined;
+      place += 1;
+      byte = -1;
+    }
+  }
+  return place === 3 && byte >= 0 ? bytes : undefined;
+}
+
+const digitZero = "0".charCodeAt(0);
 
 function prefixByte(prefix: number, index: number): number {
   const bits = Math.min(8, Math.max(0, prefix - index * 8));

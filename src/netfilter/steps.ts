@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 export type Steps<T> = Generator<undefined, T, undefined>;
 
 /** Milliseconds of work after which others have it. */
-const longestTurn = 10;
+const longestTurn = 5;
 
 /** Does all steps, in as many turns of the event loop as they need. */
 export async function inTurns<T>(steps: Steps<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isIPv4 } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import {
@@ -52,6 +53,20 @@ function refusal(text: string): string {
 
 test("what is formatted is read back as the same network", () => {
   fc.assert(fc.property(networks, (network) => assert.deepEqual(parseNetwork(formatNetwork(network)), network)));
+});
+
+test("of digits and dots exactly those texts are IPv4 addresses that Node takes for such", () => {
+  const digits = fc.stringMatching(/^[0-9]{0,4}$/);
+  const quads = fc
+    .array(fc.oneof(digits, fc.nat(300).map(String)), { minLength: 3, maxLength: 5 })
+    .map((parts) => parts.join("."));
+  fc.assert(
+    fc.property(fc.oneof(quads, fc.stringMatching(/^[0-9.]{0,16}$/)), (text) => {
+      if (isIPv4(text)) assert.deepEqual(parseNetwork(text), { family: 4, bytes: text.split(".").map(Number), prefix: 32 });
+      else assert.throws(() => parseNetwork(text), NetworkSyntaxError);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test("any text is refused with NetworkSyntaxError or has a canonical form that stays as it is", () => {

@@ -3,6 +3,7 @@ import { EnforcementDelayed } from "../../domain/ports.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
+import { inTurns, type Steps } from "../steps.ts";
 import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */
@@ -80,12 +81,7 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
 
   const setsIn = async (text: string): Promise<Map<string, SavedSet>> => {
     lastLength = text.length;
-    const [found, place] = [new Map<string, SavedSet>(), { inComment: false }];
-    for (const piece of piecesOf(text)) {
-      parseSavedSets(piece, found, place);
-      await setImmediate();
-    }
-    return found;
+    return inTurns(readInSteps(text));
   };
 
   /** What a session saves; undefined where it does not, or nobody knows what it says. */
@@ -114,6 +110,8 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
       const few = expected <= fewEntries && lastLength <= shortText;
       const found = few ? await savedBySession() : undefined;
       if (found) return found;
+      // The start of a program keeps the event loop for some 20 ms where there are many entries: a turn of its own.
+      await setImmediate();
       try {
         return await setsIn(await ask(["save"]));
       } catch (error) {
@@ -150,8 +148,17 @@ const probe = [
   .map(([name, words]) => `create ${name} ${words}\ndestroy ${name}\n`)
   .join("");
 
-/** Characters of `ipset save` that are read in one turn of the event loop: a few thousand entries. */
-const pieceLength = 256 * 1024;
+function* readInSteps(text: string): Steps<Map<string, SavedSet>> {
+  const [found, place] = [new Map<string, SavedSet>(), { inComment: false }];
+  for (const piece of piecesOf(text)) {
+    parseSavedSets(piece, found, place);
+    yield;
+  }
+  return found;
+}
+
+/** Characters of `ipset save` that are read in one step: some hundred entries, which take about a millisecond. */
+const pieceLength = 16 * 1024;
 
 /** The text in pieces of whole lines. */
 function* piecesOf(text: string): Generator<string> {
