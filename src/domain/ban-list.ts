@@ -4,6 +4,7 @@ import { addressFrom, isLive, networkFrom } from "./ban-rules.ts";
 import { contains, formatNetwork, type Network, networksAround } from "./network.ts";
 import type { DesiredState, KernelView, ViewedBan } from "./ports.ts";
 import type { BanFilter, BanPage } from "./services.ts";
+import type { Steps } from "./steps.ts";
 
 /** What the kernel holds, at one moment. */
 export interface BanSources {
@@ -53,7 +54,7 @@ function oneForEach(causes: readonly PolicyCause[]): PolicyCause[] {
 }
 
 /** The bans that pass a filter, in the order of `compareNetworks`. @throws {DomainError} `invalid-input` for the filter or the page, before anything is looked at */
-export type BanList = (filter: BanFilter, page: BanPage) => (sources: BanSources) => readonly Ban[];
+export type BanList = (filter: BanFilter, page: BanPage) => (sources: BanSources) => Steps<readonly Ban[]>;
 
 /** Addresses are parsed and sorted once, when they are new. */
 export function createBanList(state: DesiredState): BanList {
@@ -66,9 +67,9 @@ export function createBanList(state: DesiredState): BanList {
     const isWithin = (network: Network): boolean => around === undefined || contains(around, network);
     const hasCause = causeMatcher(by, policy);
 
-    return (sources) => {
+    return function* (sources) {
       const { at, kernelAddresses } = readBans(state, sources);
-      const places = covered === undefined ? placesOf(state, kernelAddresses) : networksAround(covered).map(placeOf);
+      const places = covered === undefined ? yield* placesOf(state, kernelAddresses) : networksAround(covered).map(placeOf);
       return bansOf(start === undefined ? places : places.slice(placesUpTo(places, start)), limit, ({ address, network }) => {
         const ban = isWithin(network) ? at(address) : undefined;
         return ban !== undefined && hasCause(ban) ? ban : undefined;

@@ -23,6 +23,7 @@ import {
 } from "./ports.ts";
 import { assertPreconditions, type Preconditions } from "./preconditions.ts";
 import type { BanForesight, BanOutcome, BanRemoval, BanRequest, BanService } from "./services.ts";
+import { inTurns } from "./steps.ts";
 import { versionOf } from "./version.ts";
 
 export interface BanServiceOptions {
@@ -169,7 +170,7 @@ export function createBanService(options: BanServiceOptions): BanService {
     foresee,
     async list(filter, page = {}) {
       const select = listBans(filter, page);
-      return select(await sources(clock.now()));
+      return inTurns(select(await sources(clock.now())));
     },
     async get(text) {
       const address = formatNetwork(networkFrom(text, "/address"));

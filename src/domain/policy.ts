@@ -49,6 +49,17 @@ export function comparePolicies(a: Policy, b: Policy): number {
   return a.name < b.name ? -1 : 1;
 }
 
+const indexes = new WeakMap<readonly Policy[], ReadonlyMap<string, Policy>>();
+
+/** The policy of that name, the first where there are several; lists that are asked again and again are indexed, and so must stay as they are. */
+export function policyNamed(policies: readonly Policy[], name: string): Policy | undefined {
+  const known = indexes.get(policies);
+  if (known !== undefined) return known.get(name);
+  const index = new Map(policies.toReversed().map((policy) => [policy.name, policy]));
+  indexes.set(policies, index);
+  return index.get(name);
+}
+
 export const policyDefaults = {
   description: "",
   protocol: "tcp",

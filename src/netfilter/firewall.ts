@@ -1,6 +1,7 @@
 import type { Inspector } from "../domain/inspection.ts";
 import type { Network } from "../domain/network.ts";
 import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
+import { inTurns } from "../domain/steps.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
 import { createBanKeeper } from "./bans/ban-keeper.ts";
@@ -25,7 +26,6 @@ import { createPlanWriter } from "./plan-writer.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
-import { inTurns } from "./steps.ts";
 import { testable } from "./testable-lines.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";

@@ -1,3 +1,4 @@
+import { policyNamed } from "../domain/policy.ts";
 import type { KernelView } from "../domain/ports.ts";
 import type { BanKeeper } from "./bans/ban-keeper.ts";
 import { standingCauses } from "./bans/ban-ledger.ts";
@@ -30,7 +31,7 @@ export function createKernelView({ lists, keeper }: KernelViewOptions): (assertW
         held.some(({ list, set }) => list.has(address) || set?.has(address)) && !keeper.isProtected(address),
     };
     const offenders = (name: string) => {
-      const policy = policies.find((one) => one.name === name);
+      const policy = policyNamed(policies, name);
       return policy === undefined ? [] : offenderReader.read(reading, name, policyBans, memoryOf(policy));
     };
     return { operatorBans, policyBans, offenders };

@@ -1,6 +1,8 @@
 import type { KernelBan } from "../domain/ban.ts";
 import type { Family, Network } from "../domain/network.ts";
+import { policyNamed } from "../domain/policy.ts";
 import type { Desired } from "../domain/ports.ts";
+import type { Steps } from "../domain/steps.ts";
 import { type BanHome, banHomeName, banHomeOf, heldHomeOf, parseBanHomeName } from "./bans/ban-home.ts";
 import { type LedgerBan, standingCauses } from "./bans/ban-ledger.ts";
 import { graceListName, graceSetName, offenderListOf, operatorName } from "./bans/names.ts";
@@ -15,7 +17,6 @@ import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { Plan, Return } from "./plan.ts";
 import type { RecentLists } from "./recent/list-files.ts";
-import type { Steps } from "./steps.ts";
 
 export const families = [4, 6] as const satisfies readonly Family[];
 
@@ -64,7 +65,7 @@ export function returnsOf(
 /** A home with other exemptions, when those of the ban's policy have changed since it was made. */
 function betterHome(ban: LedgerBan, home: BanHome, desired: Desired, withSets: boolean): BanHome | undefined {
   for (const name of standingCauses(ban, desired.policies)) {
-    const policy = desired.policies.find((one) => one.name === name);
+    const policy = policyNamed(desired.policies, name);
     const own = policy && banHomeOf(policy, home.family, withSets);
     const alike = own?.scope === home.scope && own.prefix === home.prefix && own.storage === home.storage;
     if (!alike || own.exemptions === home.exemptions) continue;

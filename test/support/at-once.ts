@@ -1,4 +1,4 @@
-import type { Steps } from "../../src/netfilter/steps.ts";
+import type { Steps } from "../../src/domain/steps.ts";
 
 /** Does all steps in this turn of the event loop. */
 export function atOnce<T>(steps: Steps<T>): T {

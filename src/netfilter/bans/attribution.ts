@@ -7,42 +7,77 @@ import { type HomeEntry, type Reading, withoutPrefix } from "./reading.ts";
 /** One packet can stamp two lists a tick apart; two sets that it wrote to can show times a second apart. In milliseconds. */
 const samePacket = { stamps: 12, timeouts: 1000 } as const;
 
-/** Who was seen over which policy's limit, as the lists and sets of offenders tell. */
-export interface OffenderTrace {
-  /** When the policy's list saw the address last, in milliseconds since the epoch. */
-  stampOf(list: OffenderList, address: string): number | undefined;
-  /** When the policy's set will forget the address, to a second. */
-  forgottenAt(list: OffenderList, address: string): number | undefined;
-  /** Policies that have such a list or set. */
-  readonly lists: readonly OffenderList[];
+/** A policy of whose offenders an address is one, and a time in milliseconds since the epoch. */
+interface Sighting {
+  readonly policy: string;
+  readonly at: number;
 }
 
-/** Reads each list of offenders at most once, and only when somebody asks. */
+/** What sources are told apart by. */
+type Kind = Pick<OffenderList, "family" | "prefix">;
+
+/** Who was seen over which policy's limit, as the lists and sets of offenders tell. */
+export interface OffenderTrace {
+  /** The policies whose lists hold the address, and when each list saw it last. */
+  stamps(kind: Kind, address: string): readonly Sighting[];
+  /** The policies whose sets hold the address, and when each set will forget it, to a second. */
+  timeouts(kind: Kind, address: string): readonly Sighting[];
+}
+
+/** Reads each list of offenders at most once, and only when somebody asks: there can be thousands, and thousands who ask. */
 export function traceOffenders({ lists, sets, wallTimeOf, before }: Reading): OffenderTrace {
-  const named = (names: Iterable<string>) =>
-    [...names].flatMap((name) => {
-      const list = parseOffenderName(name);
-      return list ? [{ list, name }] : [];
-    });
-  const [inLists, inSets] = [named(lists.names()), named(sets?.keys() ?? [])];
-  const nameOf = new Map(inLists.map(({ list, name }) => [keyOf(list), name]));
-  const setNameOf = new Map(inSets.map(({ list, name }) => [keyOf(list), name]));
-  const stamps = memo((name: string) => new Map((lists.read(name) ?? []).map((entry) => [entry.address, entry.lastSeen])));
-  const left = memo(
-    (name: string) =>
-      new Map([...(sets?.get(name)?.entries.values() ?? [])].map((entry) => [entry.address, entry.secondsLeft ?? 0])),
-  );
   return {
-    lists: [...new Map([...inLists, ...inSets].map(({ list }) => [keyOf(list), list])).values()],
-    stampOf: (list, address) => {
-      const jiffies = stamps(nameOf.get(keyOf(list)) ?? "").get(withoutPrefix(address));
-      return jiffies === undefined ? undefined : wallTimeOf(jiffies);
-    },
-    forgottenAt: (list, address) => {
-      const seconds = left(setNameOf.get(keyOf(list)) ?? "").get(withoutPrefix(address));
-      return seconds === undefined ? undefined : before + seconds * 1000;
-    },
+    stamps: sightings(lists.names, (name) =>
+      (lists.read(name) ?? []).map(({ address, lastSeen }) => ({ address, at: wallTimeOf(lastSeen) })),
+    ),
+    timeouts: sightings(
+      () => [...(sets?.keys() ?? [])],
+      (name) =>
+        [...(sets?.get(name)?.entries.values() ?? [])].map(({ address, secondsLeft }) => ({
+          address,
+          at: before + (secondsLeft ?? 0) * 1000,
+        })),
+    ),
   };
+}
+
+function sightings(
+  names: () => readonly string[],
+  entriesIn: (name: string) => readonly { readonly address: string; readonly at: number }[],
+): (kind: Kind, address: string) => readonly Sighting[] {
+  const byAddress = memo((kind: string) => {
+    const found = new Map<string, Sighting[]>();
+    for (const name of names()) {
+      const list = parseOffenderName(name);
+      if (list === undefined || kindOf(list) !== kind) continue;
+      for (const { address, at } of entriesIn(name)) {
+        const sighting = { policy: list.policy, at };
+        const others = found.get(address);
+        if (others) others.push(sighting);
+        else found.set(address, [sighting]);
+      }
+    }
+    return found;
+  });
+  return (kind, address) => byAddress(kindOf(kind)).get(withoutPrefix(address)) ?? [];
+}
+
+/** Tells which policies write to an entry's home. */
+export type Writers = (entry: HomeEntry) => ReadonlySet<string>;
+
+export function writersAmong(policies: readonly Policy[]): Writers {
+  const namesByHome = memo((kind: string) => {
+    const [family, storage] = kind.split("/");
+    const found = new Map<string, Set<string>>();
+    for (const policy of policies) {
+      const own = banHomeOf(policy, family === "4" ? 4 : 6, storage === "ipset");
+      if (own === undefined) continue;
+      const home = banHomeName(own);
+      found.set(home, (found.get(home) ?? new Set()).add(policy.name));
+    }
+    return found;
+  });
+  return ({ home, name }) => namesByHome(`${home.family}/${home.storage}`).get(name) ?? new Set();
 }
 
 /**
@@ -53,47 +88,30 @@ export function traceOffenders({ lists, sets, wallTimeOf, before }: Reading): Of
 export function causesOf(
   entry: HomeEntry,
   began: number | null,
-  policies: readonly Policy[],
+  writers: ReadonlySet<string>,
   trace: OffenderTrace,
 ): readonly string[] {
-  const { home } = entry;
-  if (home.policy !== null) return [home.policy];
-  const writers = new Set(writersOf(entry, policies));
-  const seen = trace.lists.filter((list) => list.family === home.family && list.prefix === home.prefix);
-  const writing = seen.filter((list) => writers.has(list.policy));
-  return tracedTo(entry, began, writing, trace) ?? tracedTo(entry, began, seen, trace) ?? [...writers];
+  const { policy } = entry.home;
+  if (policy !== null) return [policy];
+  const isWriter = (sighting: Sighting): boolean => writers.has(sighting.policy);
+  return tracedTo(entry, began, trace, isWriter) ?? tracedTo(entry, began, trace, () => true) ?? [...writers];
 }
 
-/** Those of the lists that were written by the packet that made the entry. */
+/** Those policies whose lists or sets were written to by the packet that made the entry. */
 function tracedTo(
-  entry: HomeEntry,
+  { home, address, end }: HomeEntry,
   began: number | null,
-  candidates: readonly OffenderList[],
   trace: OffenderTrace,
+  isCandidate: (sighting: Sighting) => boolean,
 ): readonly string[] | undefined {
-  const { address } = entry;
-  const stamped = candidates.filter((list) => {
-    const stamp = trace.stampOf(list, address);
-    return stamp !== undefined && began !== null && Math.abs(stamp - began) <= samePacket.stamps;
-  });
-  if (stamped.length > 0) return stamped.map((list) => list.policy);
-  const timed = candidates.filter((list) => {
-    const forgotten = trace.forgottenAt(list, address);
-    return forgotten !== undefined && entry.end !== null && Math.abs(forgotten - entry.end.earliest) <= samePacket.timeouts;
-  });
-  return timed.length > 0 ? timed.map((list) => list.policy) : undefined;
+  const policiesAt = (seen: readonly Sighting[], time: number, tolerance: number): readonly string[] =>
+    seen.filter((one) => isCandidate(one) && Math.abs(one.at - time) <= tolerance).map(({ policy }) => policy);
+  const stamped = began === null ? [] : policiesAt(trace.stamps(home, address), began, samePacket.stamps);
+  if (stamped.length > 0) return stamped;
+  const timed = end === null ? [] : policiesAt(trace.timeouts(home, address), end.earliest, samePacket.timeouts);
+  return timed.length > 0 ? timed : undefined;
 }
 
-/** Policies that write to the entry's home. */
-export function writersOf({ home, name }: HomeEntry, policies: readonly Policy[]): readonly string[] {
-  return policies
-    .filter((policy) => {
-      const own = banHomeOf(policy, home.family, home.storage === "ipset");
-      return own !== undefined && banHomeName(own) === name;
-    })
-    .map((policy) => policy.name);
-}
-
-function keyOf({ family, prefix, policy }: OffenderList): string {
-  return `${family}/${prefix}/${policy}`;
+function kindOf({ family, prefix }: Kind): string {
+  return `${family}/${prefix}`;
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Family, formatNetwork, type Network, parseNetwork } from "../../domain/network.ts";
-import type { Policy, RejectWith } from "../../domain/policy.ts";
+import { type Policy, policyNamed, type RejectWith } from "../../domain/policy.ts";
 
 /**
  * Where the kernel keeps bans of one kind: an xt_recent list or an ipset. Its name says what its rules need, so that bans made
@@ -113,7 +113,7 @@ function parsePortsSetName(name: string, policies: readonly Policy[]): BanHome |
   const [, digit, prefix, policyName] = portsSetPattern.exec(name) ?? [];
   if (policyName === undefined) return undefined;
   const family = digit === "4" ? 4 : 6;
-  const policy = policies.find((one) => one.name === policyName);
+  const policy = policyNamed(policies, policyName);
   const renews = policy?.ban?.scope === "ports" && policy.ban.renewOnAttempt;
   return {
     storage: "ipset",

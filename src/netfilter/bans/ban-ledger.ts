@@ -1,8 +1,8 @@
 import type { KernelBan } from "../../domain/ban.ts";
 import { parseNetwork } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
-import { isExempt } from "../../domain/policy.ts";
-import { causesOf, type OffenderTrace, traceOffenders, writersOf } from "./attribution.ts";
+import { isExempt, policyNamed } from "../../domain/policy.ts";
+import { causesOf, type OffenderTrace, traceOffenders, type Writers, writersAmong } from "./attribution.ts";
 import { banHomeOf } from "./ban-home.ts";
 import { type HomeEntry, type Reading, readHomes } from "./reading.ts";
 
@@ -59,6 +59,7 @@ interface Scene {
   readonly trace: OffenderTrace;
   readonly reading: Reading;
   readonly policies: readonly Policy[];
+  readonly writers: Writers;
 }
 
 export function createBanLedger(): BanLedger {
@@ -109,18 +110,19 @@ export function createBanLedger(): BanLedger {
   };
 
   /** A ban that was not known, or not in these terms. */
-  const discovered = (entry: HomeEntry, { trace, reading, policies }: Scene): Known | "over" | undefined => {
+  const discovered = (entry: HomeEntry, scene: Scene): Known | "over" | undefined => {
+    const { reading, policies } = scene;
     const { name, home, address, end, lastSeenAt } = entry;
     if (end === null) return undefined;
-    const stamped = end.earliest === end.latest ? undefined : exactBeginning(entry, trace, policies);
+    const stamped = end.earliest === end.latest ? undefined : exactBeginning(entry, scene);
     if (stamped) {
       const { at: since, end: expiresAt, policies: causes } = stamped;
       return expiresAt <= reading.now
         ? "over"
         : remember({ home: name, address, policies: causes, since, expiresAt }, expiresAt, expiresAt);
     }
-    const began = home.renewOnAttempt ? latestStamp(entry, trace, policies) : lastSeenAt;
-    const causes = causesOf(entry, began, policies, trace);
+    const began = home.renewOnAttempt ? latestStamp(entry, scene) : lastSeenAt;
+    const causes = causesOf(entry, began, scene.writers(entry), scene.trace);
     const seconds = home.seconds ?? secondsOf(causes, policies);
     // No packet can have made a ban that lasts longer than any policy bans: somebody put it there.
     if (seconds !== null && end.earliest > reading.now + seconds * 1000 + tolerance) return undefined;
@@ -138,14 +140,14 @@ export function createBanLedger(): BanLedger {
     },
     observe: (reading, policies) => {
       keepTime(reading);
-      const trace = traceOffenders(reading);
+      const scene = { trace: traceOffenders(reading), reading, policies, writers: writersAmong(policies) };
       const present = new Map<string, number>();
       const strays: HomeEntry[] = [];
       for (const entry of readHomes(reading, policies)) {
         const key = keyOf(entry.name, entry.address);
         const before = known.get(key);
         const now = before && (recognised(entry, before, reading) ?? longer(entry, before));
-        const ban = now ?? discovered(entry, { trace, reading, policies });
+        const ban = now ?? discovered(entry, scene);
         if (!ban) strays.push(entry);
         else if (ban === "over" || (now !== undefined && longer(entry, now))) continue;
         else present.set(key, entry.lastSeenAt ?? ban.ban.since);
@@ -173,24 +175,21 @@ export function createBanLedger(): BanLedger {
 export function standingCauses(ban: KernelBan, policies: readonly Policy[]): readonly string[] {
   const network = parseNetwork(ban.address);
   return ban.policies.filter((name) => {
-    const policy = policies.find((one) => one.name === name);
+    const policy = policyNamed(policies, name);
     return policy !== undefined && policy.mode === "enforce" && policy.ban !== null && !isExempt(policy, network);
   });
 }
 
 /** When an entry of a set began, to a tick: a list of offenders that was stamped by the same packet tells. */
-function exactBeginning(entry: HomeEntry, trace: OffenderTrace, policies: readonly Policy[]) {
+function exactBeginning(entry: HomeEntry, { trace, policies, writers }: Scene) {
   const { home, address, end } = entry;
   if (end === null) return undefined;
-  const writers = writersOf(entry, policies);
-  const matches = trace.lists.flatMap((list) => {
-    if (!writers.includes(list.policy)) return [];
-    const policy = policies.find((one) => one.name === list.policy);
+  const matches = trace.stamps(home, address).flatMap(({ policy: name, at }) => {
+    const policy = writers(entry).has(name) ? policyNamed(policies, name) : undefined;
     const seconds = policy && banHomeOf(policy, home.family, true) && policy.ban?.seconds;
-    const at = list.family === home.family && list.prefix === home.prefix ? trace.stampOf(list, address) : undefined;
-    if (!seconds || at === undefined) return [];
+    if (!seconds) return [];
     const ends = at + seconds * 1000;
-    return ends >= end.earliest - 20 && ends <= end.latest + 20 ? [{ policy: list.policy, at, end: ends }] : [];
+    return ends >= end.earliest - 20 && ends <= end.latest + 20 ? [{ policy: name, at, end: ends }] : [];
   });
   // An earlier ban of another policy can end within the same moment; the packet that made this one is the latest.
   const latest = Math.max(...matches.map((match) => match.at));
@@ -215,13 +214,9 @@ function narrowed(
 }
 
 /** When a policy that writes to the entry's home saw the source last. */
-function latestStamp(entry: HomeEntry, trace: OffenderTrace, policies: readonly Policy[]): number | null {
-  const { home, address } = entry;
-  const writers = writersOf(entry, policies);
-  const stamps = trace.lists
-    .filter((list) => list.family === home.family && list.prefix === home.prefix && writers.includes(list.policy))
-    .flatMap((list) => trace.stampOf(list, address) ?? []);
-  return stamps.length === 0 ? null : Math.max(...stamps);
+function latestStamp(entry: HomeEntry, { trace, writers }: Scene): number | null {
+  const stamps = trace.stamps(entry.home, entry.address).filter(({ policy }) => writers(entry).has(policy));
+  return stamps.length === 0 ? null : Math.max(...stamps.map(({ at }) => at));
 }
 
 /** How far two readings of one end can lie apart, in milliseconds. */
@@ -239,7 +234,8 @@ function widthOf({ earliest, latest }: Interval): number {
 }
 
 function secondsOf(causes: readonly string[], policies: readonly Policy[]): number | null {
-  const seconds = policies.flatMap((policy) => (causes.includes(policy.name) && policy.ban !== null ? [policy.ban.seconds] : []));
+  const named = new Set(causes);
+  const seconds = policies.flatMap((policy) => (named.has(policy.name) && policy.ban !== null ? [policy.ban.seconds] : []));
   return seconds.length === 0 ? null : Math.max(...seconds);
 }
 

@@ -1,7 +1,7 @@
 import type { Family } from "../../domain/network.ts";
+import type { Steps } from "../../domain/steps.ts";
 import type { SavedSet, SetEntry } from "../ipset/saved-sets.ts";
 import type { RecentLists } from "../recent/list-files.ts";
-import type { Steps } from "../steps.ts";
 import { longestSetTimeout } from "./ban-home.ts";
 
 /** An address or network that a list or set is to hold. */

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
+import { inTurns, type Steps } from "../../domain/steps.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
-import { inTurns, type Steps } from "../steps.ts";
 import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */

@@ -134,3 +134,27 @@ describe("in sets, the cause", () => {
     assert.deepEqual(await causes(scene), [["web"]]);
   });
 });
+
+for (const withSets of [false, true]) {
+  test(`thousands who are banned at once under hundreds of policies have each their own cause, and no ${withSets ? "set" : "list"} is read twice`, async () => {
+    const policies = Array.from({ length: 300 }, (_, n) => samplePolicy({ name: `p${n}`, ports: [n + 1], ban: classicBan }));
+    const scene = createReadings({ policies, withSets });
+    scene.lists.setCapacity(10_000);
+    const causeOf = new Map<string, string>();
+    for (let n = 0; n < 3_000; n += 1) {
+      const policy = policies[(n * 7) % policies.length] ?? mysql;
+      const source = `10.0.${n >> 8}.${n & 255}`;
+      causeOf.set(source, policy.name);
+      scene.offend(policy, source);
+    }
+    const reads = new Map<string, number>();
+    const { read } = scene.lists;
+    scene.lists.read = (name) => {
+      if (name.includes("-who-")) reads.set(name, (reads.get(name) ?? 0) + 1);
+      return read(name);
+    };
+    const { bans } = await scene.observe();
+    assert.deepEqual(new Map(bans.map((ban) => [ban.address, ban.policies.join()])), causeOf);
+    assert.equal(Math.max(...reads.values()), 1);
+  });
+}

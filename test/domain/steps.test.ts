@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inTurns, type Steps } from "../../src/netfilter/steps.ts";
+import { inTurns, type Steps } from "../../src/domain/steps.ts";
 
 /** Works until a clock that cannot be injected has gone on; a step longer than a turn must let others have theirs. */
 function* steps(count: number, milliseconds: number): Steps<number> {
