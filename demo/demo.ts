@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { type Agent, type Attempt, startAgent } from "../test/support/agent.ts";
+import { type Agent, type Attempt, startAgents } from "../test/support/agent.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { createNetwork, hostAddresses } from "../test/support/namespaces.ts";
 import { type Service, startService } from "../test/support/service.ts";
@@ -26,8 +26,7 @@ const indent = (text: string): void => say(`    ${text}`);
 async function main(): Promise<void> {
   say("connlimitd: two hosts in network namespaces of their own; this machine's firewall is not touched.");
   await using network = await createNetwork();
-  const server = startAgent(network, "host");
-  const clients = startAgent(network, "client");
+  const { host: server, client: clients } = startAgents(network);
   for (const port of [mysqlPort, sshPort]) await server.listen(hostAddresses[4], port);
   indent(`a server listens on ${hostAddresses[4]}, ports ${mysqlPort} and ${sshPort}`);
   await using service = await startService({ network, backend: "nft" });

@@ -1,4 +1,7 @@
+import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { framed, number, readFrames, textsOf } from "./frames.ts";
 import type { Network, Side } from "./namespaces.ts";
 
@@ -61,12 +64,19 @@ export interface Agent {
 /** Long enough for an answer over a veth pair on a busy machine, short enough for a test that expects none. */
 export const defaultTimeout = 600;
 
-/** Starts an agent; it ends with the network. */
-export function startAgent(network: Network, side: Side): Agent {
-  const child = network.spawn(side, "perl", [join(import.meta.dirname, "net-agent.pl")], { stdio: ["pipe", "pipe", "inherit"] });
-  const waiting = new Map<number, PromiseWithResolvers<readonly string[]>>();
+/** Starts an agent in each namespace: one process, which forks, as a start of Perl for each would take twice the time. They end with the network. */
+export function startAgents(network: Network): Readonly<Record<Side, Agent>> {
+  const args = [join(import.meta.dirname, "net-agent.pl"), network.names.client];
+  const child = network.spawn("host", "perl", args, { stdio: ["pipe", "pipe", "inherit", "pipe"] });
   const { stdin, stdout } = child;
-  if (stdin === null || stdout === null) throw new Error("the agent has no pipes");
+  if (stdin === null || stdout === null) throw new Error("the agents have no pipes");
+  const client = child.stdio[3] as Socket;
+  return { host: agentOf("host", child, stdin, stdout), client: agentOf("client", child, client, client) };
+}
+
+/** An agent that is asked over `stdin` and answers over `stdout`. */
+function agentOf(side: Side, child: ChildProcess, stdin: Writable, stdout: Readable): Agent {
+  const waiting = new Map<number, PromiseWithResolvers<readonly string[]>>();
   let nextId = 1;
 
   readFrames(stdout, (frame) => {

@@ -1,4 +1,5 @@
-# Runs inside one network namespace, makes and answers real TCP connections as agent.ts asks, and ends with its standard input.
+# Runs inside a network namespace and, as a child of itself, in the one that it is given the name of; makes and answers real TCP connections
+# as agent.ts asks, and ends with its standard input. The child is asked over descriptor 3.
 # Perl for the reasons that command-runner.pl gives; only what perl-base holds is used.
 #
 # A frame is its length in 4 bytes, a number of 4 bytes, and texts with their length in front.
@@ -17,6 +18,20 @@ my ($create, $control, $wait, $gettime, $event) =
   : $Config{archname} =~ /^aarch64/ ? (20, 21, 22, 113, 'L x4 L L')
   :                                   die "no system call numbers for $Config{archname}";
 use constant { ADD => 1, DELETE => 2, CHANGE => 3, READABLE => 1, WRITABLE => 4, HANGUP => 0x2000, AT_ONCE => 64, WORKERS => 50 };
+# setns(2), prctl(2)
+my ($setns, $prctl) = $Config{archname} =~ /^x86_64/ ? (308, 157) : (268, 167);
+use constant { CLONE_NEWNET => 0x40000000, PR_SET_PDEATHSIG => 1, SIGKILL => 9 };
+
+defined(my $child = fork) or die "fork: $!\n";
+open my $other_side, '+<&=', 3 or die "descriptor 3: $!\n";
+if ($child == 0) {
+    syscall($prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 or die "prctl: $!\n";
+    open my $namespace, '<', "/run/netns/$ARGV[0]" or die "the namespace $ARGV[0]: $!\n";
+    syscall($setns, fileno $namespace, CLONE_NEWNET) == 0 or die "setns: $!\n";
+    open STDIN, '<&', $other_side and open STDOUT, '>&', $other_side or die "descriptor 3: $!\n";
+}
+close $other_side;
+
 my $bytes_of_event = length pack $event, 0, 0, 0;
 my $epoll = syscall $create, 0;
 $epoll >= 0 or die "epoll_create1: $!\n";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
-import { type Agent, type Attempt, type BurstResult, defaultTimeout, type EchoOutcome, startAgent } from "./agent.ts";
+import { type Agent, type Attempt, type BurstResult, defaultTimeout, type EchoOutcome, startAgents } from "./agent.ts";
 import { createNetwork, hostAddresses, type Network } from "./namespaces.ts";
 
 /** Clients and echo servers on a network, in the words of a test. */
@@ -29,8 +29,7 @@ export interface Traffic {
 
 /** Starts an agent in each namespace and echo servers on the ports. */
 export async function startTraffic(network: Network, ...ports: readonly number[]): Promise<Traffic> {
-  const host = startAgent(network, "host");
-  const client = startAgent(network, "client");
+  const { host, client } = startAgents(network);
   const target = (from: string, port: number) => ({ from, to: hostAddresses[from.includes(":") ? 6 : 4], port });
 
   const traffic: Traffic = {
