@@ -59,8 +59,15 @@ export async function putBans(service: Service, from: number, to: number): Promi
   for (let begun = from; begun < to; begun += batchSize) {
     const numbers = Array.from({ length: Math.min(batchSize, to - begun) }, (_, n) => begun + n);
     const put = numbers.map((number) => ({ address: bannedAddress(number), ttlSeconds: 86_400, sever: false }));
-    assertDone(await service.request("POST", "/v1/bans/batch", { put }));
+    assertDone(await service.request("POST", "/v1/bans/batch", { put }), 202);
+    await untilInStep(service);
   }
+}
+
+/** Waits for what was stored, but not in the kernel in time for its answer: ten thousand bans can meet a look at a thousand policies. */
+async function untilInStep(service: Service): Promise<void> {
+  const inStep = async (): Promise<boolean> => (await service.request("GET", "/readyz")).status === 200;
+  await eventually("the kernel is in step", inStep, { within: 60_000, every: 20 });
 }
 
 /** Lifts every ban. */
