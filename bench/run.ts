@@ -8,16 +8,10 @@ import { type RunArguments, readRunArguments, usage } from "./harness/arguments.
 import type { Bench } from "./harness/bench.ts";
 import type { Finding } from "./harness/finding.ts";
 import { machineLine } from "./harness/machine.ts";
-import { writeReport } from "./harness/report.ts";
+import { type Failure, writeReport } from "./harness/report.ts";
 import { textTable } from "./harness/table.ts";
 
 /** A bench that could not be measured. */
-interface Failure {
-  readonly name: string;
-  readonly backend: string;
-  readonly reason: string;
-}
-
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 async function main(): Promise<void> {
@@ -41,7 +35,8 @@ async function main(): Promise<void> {
   for (const { name, backend, reason } of failures) console.log(`not measured: ${name} on ${backend}: ${reason}`);
   say(`${Math.round((performance.now() - begun) / 1000)} s in all`);
   if (failures.length > 0) process.exitCode = 1;
-  else if (options.writes) await writeReport({ machine, findings, rounds: options.rounds, when: new Date() });
+  // Half an hour of figures is not lost to one that is missing.
+  if (options.writes) await writeReport({ machine, findings, failures, rounds: options.rounds, when: new Date() });
 }
 
 async function measure(

@@ -6,9 +6,17 @@ import { growthPlots, isGrowth } from "./growth-plots.ts";
 import { svgOf } from "./plot.ts";
 import { markdownTable } from "./table.ts";
 
+/** A bench that came to no end. */
+export interface Failure {
+  readonly name: string;
+  readonly backend: string;
+  readonly reason: string;
+}
+
 export interface Report {
   readonly machine: string;
   readonly findings: readonly Finding[];
+  readonly failures: readonly Failure[];
   readonly rounds: number;
   readonly when: Date;
 }
@@ -25,7 +33,7 @@ export async function writeReport(report: Report): Promise<void> {
 }
 
 /** The document with these figures between its marks. @throws {Error} when it has no marks */
-export function withFigures(document: string, { machine, findings, rounds, when }: Report): string {
+export function withFigures(document: string, { machine, findings, failures, rounds, when }: Report): string {
   const [before, rest] = document.split(from);
   const after = rest?.split(to)[1];
   if (before === undefined || after === undefined) throw new Error(`the document has no ${from} ... ${to}`);
@@ -36,6 +44,7 @@ export function withFigures(document: string, { machine, findings, rounds, when 
     from,
     "",
     `${machine}; ${when.toISOString().slice(0, 10)}; ${rounds} alternating rounds; ${bars - short} of ${bars} bars are reached.`,
+    ...failures.map(({ name, backend, reason }) => `Not measured: ${name} on ${backend}: ${reason.split("\n", 1)[0]}.`),
     "",
     markdownTable(findings.filter((one) => !isGrowth(one))),
     "",

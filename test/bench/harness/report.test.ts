@@ -12,7 +12,7 @@ const findings = [
     finding({ work: growthWork("apply one more", "policies", count), backend: "nft", unit: "ms" }, [count / 10]),
   ),
 ];
-const report = { machine: "a machine", findings, rounds: 7, when: new Date("2026-11-22T00:00:00Z") };
+const report = { machine: "a machine", findings, failures: [], rounds: 7, when: new Date("2026-11-22T00:00:00Z") };
 const document = "before\n<!-- figures: written by npm run bench -->\nold\n<!-- end of figures -->\nafter\n";
 
 describe("docs/benchmarks.md", () => {
@@ -23,6 +23,13 @@ describe("docs/benchmarks.md", () => {
     assert.doesNotMatch(text, /^old$/m);
     assert.match(text, /a machine; 2026-11-22; 7 alternating rounds; 0 of 1 bars are reached/);
     assert.match(text, /\| PUT \| nft \| 0\.70 .*short/);
+  });
+
+  it("says what could not be measured, and keeps the rest", () => {
+    const failures = [{ name: "memory", backend: "legacy", reason: "Error: the service answers 202\n  at somewhere" }];
+    const text = withFigures(document, { ...report, failures });
+    assert.match(text, /^Not measured: memory on legacy: Error: the service answers 202\.$/m);
+    assert.match(text, /\| PUT \| nft \| 0\.70/);
   });
 
   it("can be written again and again", () => {
