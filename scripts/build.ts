@@ -11,13 +11,17 @@ if (directory === undefined) throw new TypeError("give the directory to write to
 const validatorMaker = "@fastify/ajv-compiler";
 /** V8 keeps the sources, and one that has characters beyond Latin-1 in twice the memory. */
 const text = { minify: false, comments: false, charset: "ascii" } as const;
-/** @throws {Error} when a module does not have the text any more */
+/** @throws {Error} when a module is not there or does not have the text any more */
 function replacing(name: string, module: RegExp, text: string, by: string): Plugin {
-  const handler = (code: string, id: string): string => {
-    if (!code.includes(text)) throw new Error(`${id} does not say ${text.trim()} any more`);
+  let done = false;
+  const handler = (code: string): string => {
+    done = code.includes(text);
     return code.replace(text, by);
   };
-  return { name, transform: { filter: { id: module }, handler } };
+  const buildEnd = (): void => {
+    if (!done) throw new Error(`${name}: no module ${module} says ${text.trim()} any more`);
+  };
+  return { name, transform: { filter: { id: module }, handler }, buildEnd };
 }
 
 await build({

@@ -1,10 +1,9 @@
 import type { Ban, BanCause, OperatorBan } from "./ban.ts";
 import { createPlaces, type Place, placeOf, placesUpTo } from "./ban-places.ts";
 import { addressFrom, isLive, networkFrom } from "./ban-rules.ts";
-import { contains, formatNetwork, type Network, networksAround } from "./network.ts";
+import { contains, type Network, networksAround } from "./network.ts";
 import type { DesiredState, KernelView, ViewedBan } from "./ports.ts";
 import type { BanFilter, BanPage } from "./services.ts";
-import type { Steps } from "./steps.ts";
 
 /** What the kernel holds, at one moment. */
 export interface BanSources {
@@ -54,7 +53,7 @@ function oneForEach(causes: readonly PolicyCause[]): PolicyCause[] {
 }
 
 /** The bans that pass a filter, in the order of `compareNetworks`. @throws {DomainError} `invalid-input` for the filter or the page, before anything is looked at */
-export type BanList = (filter: BanFilter, page: BanPage) => (sources: BanSources) => Steps<readonly Ban[]>;
+export type BanList = (filter: BanFilter, page: BanPage) => (sources: BanSources) => Promise<readonly Ban[]>;
 
 /** Addresses are parsed and sorted once, when they are new. */
 export function createBanList(state: DesiredState): BanList {
@@ -67,11 +66,15 @@ export function createBanList(state: DesiredState): BanList {
     const isWithin = (network: Network): boolean => around === undefined || contains(around, network);
     const hasCause = causeMatcher(by, policy);
 
-    return function* (sources) {
-      const { at, kernelAddresses } = readBans(state, sources);
-      const places = covered === undefined ? yield* placesOf(state, kernelAddresses) : networksAround(covered).map(placeOf);
-      return bansOf(start === undefined ? places : places.slice(placesUpTo(places, start)), limit, ({ address, network }) => {
-        const ban = isWithin(network) ? at(address) : undefined;
+    return async (sources) => {
+      const kernelBans = byAddress(sources);
+      const places =
+        covered === undefined
+          ? await placesOf(state, [...kernelBans.keys()])
+          : networksAround(covered).map((network) => placeOf(network, state));
+      const first = start === undefined ? 0 : placesUpTo(places, start);
+      return bansOf(places.slice(first), limit, ({ address, network, operatorBan }) => {
+        const ban = isWithin(network) ? mergeBan(address, operatorBan, kernelBans.get(address) ?? [], sources) : undefined;
         return ban !== undefined && hasCause(ban) ? ban : undefined;
       });
     };
@@ -91,18 +94,15 @@ function bansOf(places: readonly Place[], limit: number, banAt: (place: Place) =
 
 /** The bans that hit `network`, widest first. */
 export function bansAround(network: Network, state: DesiredState, sources: BanSources): readonly Ban[] {
-  const { at } = readBans(state, sources);
-  return networksAround(network).flatMap((around) => at(formatNetwork(around)) ?? []);
+  const kernelBans = byAddress(sources);
+  return networksAround(network).flatMap((around) => {
+    const { address, operatorBan } = placeOf(around, state);
+    return mergeBan(address, operatorBan, kernelBans.get(address) ?? [], sources) ?? [];
+  });
 }
 
-/** The bans of store and kernel together. */
-function readBans(state: DesiredState, sources: BanSources) {
-  const kernelBans = Map.groupBy(sources.view.policyBans, (ban) => ban.address);
-  return {
-    kernelAddresses: [...kernelBans.keys()],
-    at: (address: string): Ban | undefined =>
-      mergeBan(address, state.operatorBan(address), kernelBans.get(address) ?? [], sources),
-  };
+function byAddress({ view }: BanSources): ReadonlyMap<string, readonly ViewedBan[]> {
+  return Map.groupBy(view.policyBans, (ban) => ban.address);
 }
 
 function causeMatcher(by: BanFilter["by"], policy: string | undefined): (ban: Ban) => boolean {

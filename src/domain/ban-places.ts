@@ -1,19 +1,21 @@
 import type { OperatorBan } from "./ban.ts";
 import { compareNetworks, formatNetwork, type Network, parseNetwork } from "./network.ts";
 import type { DesiredState } from "./ports.ts";
-import type { Steps } from "./steps.ts";
+import { inTurns, type Steps } from "./steps.ts";
 
 /** Where a ban stands in the list. */
 export interface Place {
   /** Canonical. */
   readonly address: string;
   readonly network: Network;
+  /** The operator's cause, where there is one. */
+  readonly operatorBan: OperatorBan | undefined;
 }
 
-/** The sorted places of all operator bans in `state`, as it is at the first step, and of the addresses that the kernel has banned. */
-export type Places = (state: Pick<DesiredState, "operatorBans">, kernelAddresses: readonly string[]) => Steps<readonly Place[]>;
+/** The sorted places of all operator bans in `state`, as it is at one moment, and of the addresses that the kernel has banned. */
+export type Places = (state: Pick<DesiredState, "operatorBans">, kernelAddresses: readonly string[]) => Promise<readonly Place[]>;
 
-/** Only what has changed since the last call is parsed and sorted in. */
+/** Only what has changed since the last call is parsed and sorted in, in turns of the event loop; who comes meanwhile finds it done. */
 export function createPlaces(): Places {
   let last = {
     source: [] as readonly OperatorBan[],
@@ -21,22 +23,32 @@ export function createPlaces(): Places {
     kernels: [] as readonly Place[],
     all: [] as readonly Place[],
   };
+  let queue: Promise<unknown> = Promise.resolve();
 
-  return function* (state, kernelAddresses) {
+  function* update(state: Parameters<Places>[0], kernelAddresses: readonly string[]): Steps<readonly Place[]> {
     const [source, before] = [state.operatorBans(), last];
-    const isSame = source === before.source;
-    const addresses = isSame ? [] : source.map((ban) => ban.address);
-    const operators = isSame ? before.operators : yield* updated(before.operators, addresses);
-    const kernels = yield* updated(before.kernels, kernelAddresses);
+    const bans = () => source.map((ban) => [ban.address, ban] as const);
+    const operators = source === before.source ? before.operators : yield* updated(before.operators, bans());
+    const kernels = yield* updated(
+      before.kernels,
+      kernelAddresses.map((address) => [address, undefined]),
+    );
     const isAllSame = operators === before.operators && kernels === before.kernels;
     const all = isAllSame ? before.all : merged(operators, kernels);
     last = { source, operators, kernels, all };
     return all;
+  }
+
+  return (state, kernelAddresses) => {
+    const updating = queue.then(() => inTurns(update(state, kernelAddresses)));
+    queue = updating.catch(() => undefined);
+    return updating;
   };
 }
 
-export function placeOf(network: Network): Place {
-  return { address: formatNetwork(network), network };
+export function placeOf(network: Network, state: Pick<DesiredState, "operatorBan">): Place {
+  const address = formatNetwork(network);
+  return { address, network, operatorBan: state.operatorBan(address) };
 }
 
 /** How many of the sorted `places` stand before `network` or on it. */
@@ -51,25 +63,32 @@ export function placesUpTo(places: readonly Place[], network: Network): number {
   return low;
 }
 
-/** Entries of which a step takes care in about a millisecond. */
+/** Entries of which a step takes care in a millisecond or two; the last step of a sort, which takes care of all, takes some more. */
 const stepSize = 1024;
 
-/** The sorted places of exactly `addresses`: `known` itself where these are they. */
-function* updated(known: readonly Place[], addresses: readonly string[]): Steps<readonly Place[]> {
-  const wanted = new Set<string>();
-  for (const [index, address] of addresses.entries()) {
-    wanted.add(address);
+/** The sorted places of exactly these: `known` itself where it holds them. */
+function* updated(
+  known: readonly Place[],
+  bans: readonly (readonly [address: string, ban: OperatorBan | undefined])[],
+): Steps<readonly Place[]> {
+  const wanted = new Map<string, OperatorBan | undefined>();
+  for (const [index, [address, ban]] of bans.entries()) {
+    wanted.set(address, ban);
     if (index % stepSize === 0) yield;
   }
   const kept: Place[] = [];
+  let isSame = wanted.size === known.length;
   for (const [index, place] of known.entries()) {
-    if (wanted.delete(place.address)) kept.push(place);
     if (index % stepSize === 0) yield;
+    const operatorBan = wanted.get(place.address);
+    const stays = wanted.delete(place.address);
+    if (stays) kept.push(operatorBan === place.operatorBan ? place : { ...place, operatorBan });
+    if (!stays || operatorBan !== place.operatorBan) isSame = false;
   }
-  if (kept.length === known.length && wanted.size === 0) return known;
+  if (isSame) return known;
   const added: Place[] = [];
-  for (const address of wanted) {
-    added.push({ address, network: parseNetwork(address) });
+  for (const [address, operatorBan] of wanted) {
+    added.push({ address, network: parseNetwork(address), operatorBan });
     if (added.length % stepSize === 0) yield;
   }
   return merged(kept, yield* sorted(added));
@@ -83,7 +102,7 @@ function* sorted(places: readonly Place[]): Steps<readonly Place[]> {
   return merged(...halves);
 }
 
-/** Both in one order; what is in both comes once. */
+/** Both in one order; of what is in both, those of `some`. */
 function merged(some: readonly Place[], others: readonly Place[]): readonly Place[] {
   if (some.length === 0 || others.length === 0) return some.length === 0 ? others : some;
   const all: Place[] = [];

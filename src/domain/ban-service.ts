@@ -23,7 +23,6 @@ import {
 } from "./ports.ts";
 import { assertPreconditions, type Preconditions } from "./preconditions.ts";
 import type { BanForesight, BanOutcome, BanRemoval, BanRequest, BanService } from "./services.ts";
-import { inTurns } from "./steps.ts";
 import { versionOf } from "./version.ts";
 
 export interface BanServiceOptions {
@@ -170,7 +169,7 @@ export function createBanService(options: BanServiceOptions): BanService {
     foresee,
     async list(filter, page = {}) {
       const select = listBans(filter, page);
-      return inTurns(select(await sources(clock.now())));
+      return select(await sources(clock.now()));
     },
     async get(text) {
       const address = formatNetwork(networkFrom(text, "/address"));

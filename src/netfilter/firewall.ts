@@ -141,8 +141,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // Later, starts of programs would keep this process from its callers.
     const isLarge = left === null && desired.policies.length > manyPolicies;
     const [tablesNow, clockNow] = [readTables(isLarge ? "at once" : undefined), kernelLists.calibrate()];
-    // It is waited for further below, and can fail before that.
-    tablesNow.catch(() => undefined);
+    // They are waited for further below, and can fail before that.
+    void Promise.allSettled([tablesNow, clockNow]);
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
     if (left === null) composeRules(desired, protectedNetworks);
     if (!alone) leftOnOther = hasLeftRules(backend, run).catch(() => true);

@@ -1,4 +1,3 @@
-import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -71,11 +70,11 @@ export function startAgents(network: Network): Readonly<Record<Side, Agent>> {
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error("the agents have no pipes");
   const client = child.stdio[3] as Socket;
-  return { host: agentOf("host", child, stdin, stdout), client: agentOf("client", child, client, client) };
+  return { host: agentOf("host", stdin, stdout), client: agentOf("client", client, client) };
 }
 
 /** An agent that is asked over `stdin` and answers over `stdout`. */
-function agentOf(side: Side, child: ChildProcess, stdin: Writable, stdout: Readable): Agent {
+function agentOf(side: Side, stdin: Writable, stdout: Readable): Agent {
   const waiting = new Map<number, PromiseWithResolvers<readonly string[]>>();
   let nextId = 1;
 
@@ -87,13 +86,15 @@ function agentOf(side: Side, child: ChildProcess, stdin: Writable, stdout: Reada
     if (status === "ok") caller?.resolve(results);
     else caller?.reject(new Error(`agent in ${side}: ${results.join(" ")}`));
   });
-  child.once("close", () => {
+  let over = false;
+  stdout.once("close", () => {
+    over = true;
     for (const { reject } of waiting.values()) reject(new Error(`the agent in ${side} ended`));
   });
   stdin.on("error", () => {});
 
   const ask = (...words: readonly (string | number)[]): Promise<readonly string[]> => {
-    if (child.exitCode !== null || child.signalCode !== null) return Promise.reject(new Error(`the agent in ${side} has ended`));
+    if (over) return Promise.reject(new Error(`the agent in ${side} has ended`));
     const id = nextId++;
     const result = Promise.withResolvers<readonly string[]>();
     waiting.set(id, result);

@@ -22,10 +22,13 @@ use constant { ADD => 1, DELETE => 2, CHANGE => 3, READABLE => 1, WRITABLE => 4,
 my ($setns, $prctl) = $Config{archname} =~ /^x86_64/ ? (308, 157) : (268, 167);
 use constant { CLONE_NEWNET => 0x40000000, PR_SET_PDEATHSIG => 1, SIGKILL => 9 };
 
+my $parent = $$;
+$SIG{CHLD} = 'IGNORE';
 defined(my $child = fork) or die "fork: $!\n";
 open my $other_side, '+<&=', 3 or die "descriptor 3: $!\n";
 if ($child == 0) {
     syscall($prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 or die "prctl: $!\n";
+    exit 1 if getppid() != $parent;
     open my $namespace, '<', "/run/netns/$ARGV[0]" or die "the namespace $ARGV[0]: $!\n";
     syscall($setns, fileno $namespace, CLONE_NEWNET) == 0 or die "setns: $!\n";
     open STDIN, '<&', $other_side and open STDOUT, '>&', $other_side or die "descriptor 3: $!\n";

@@ -18,8 +18,8 @@ type Kind = Pick<OffenderList, "family" | "prefix">;
 
 /** Who was seen over which policy's limit, as the lists and sets of offenders tell. */
 export interface OffenderTrace {
-  /** The policies whose lists hold the address, and when each list saw it last. */
-  stamps(kind: Kind, address: string): readonly Sighting[];
+  /** The policies whose lists hold the address, and when each list saw it last. @param only the one policy that is asked about, or null */
+  stamps(kind: Kind, address: string, only?: string | null): readonly Sighting[];
   /** The policies whose sets hold the address, and when each set will forget it, to a second. */
   timeouts(kind: Kind, address: string): readonly Sighting[];
 }
@@ -44,22 +44,32 @@ export function traceOffenders({ lists, sets, wallTimeOf, before }: Reading): Of
 function sightings(
   names: () => readonly string[],
   entriesIn: (name: string) => readonly { readonly address: string; readonly at: number }[],
-): (kind: Kind, address: string) => readonly Sighting[] {
+): (kind: Kind, address: string, only?: string | null) => readonly Sighting[] {
+  const homes = memo((kind: string) => {
+    const lists = names().flatMap((name) => {
+      const list = parseOffenderName(name);
+      return list !== undefined && kindOf(list) === kind ? [[list.policy, name] as const] : [];
+    });
+    return new Map(lists);
+  });
+  const timesIn = memo((name: string) => new Map(entriesIn(name).map(({ address, at }) => [address, at])));
   const byAddress = memo((kind: string) => {
     const found = new Map<string, Sighting[]>();
-    for (const name of names()) {
-      const list = parseOffenderName(name);
-      if (list === undefined || kindOf(list) !== kind) continue;
-      for (const { address, at } of entriesIn(name)) {
-        const sighting = { policy: list.policy, at };
+    for (const [policy, name] of homes(kind)) {
+      for (const [address, at] of timesIn(name)) {
         const others = found.get(address);
-        if (others) others.push(sighting);
-        else found.set(address, [sighting]);
+        if (others) others.push({ policy, at });
+        else found.set(address, [{ policy, at }]);
       }
     }
     return found;
   });
-  return (kind, address) => byAddress(kindOf(kind)).get(withoutPrefix(address)) ?? [];
+  return (kind, address, only = null) => {
+    const source = withoutPrefix(address);
+    if (only === null) return byAddress(kindOf(kind)).get(source) ?? [];
+    const at = timesIn(homes(kindOf(kind)).get(only) ?? "").get(source);
+    return at === undefined ? [] : [{ policy: only, at }];
+  };
 }
 
 /** Tells which policies write to an entry's home. */

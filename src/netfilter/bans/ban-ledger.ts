@@ -184,7 +184,7 @@ export function standingCauses(ban: KernelBan, policies: readonly Policy[]): rea
 function exactBeginning(entry: HomeEntry, { trace, policies, writers }: Scene) {
   const { home, address, end } = entry;
   if (end === null) return undefined;
-  const matches = trace.stamps(home, address).flatMap(({ policy: name, at }) => {
+  const matches = trace.stamps(home, address, home.policy).flatMap(({ policy: name, at }) => {
     const policy = writers(entry).has(name) ? policyNamed(policies, name) : undefined;
     const seconds = policy && banHomeOf(policy, home.family, true) && policy.ban?.seconds;
     if (!seconds) return [];
@@ -215,7 +215,7 @@ function narrowed(
 
 /** When a policy that writes to the entry's home saw the source last. */
 function latestStamp(entry: HomeEntry, { trace, writers }: Scene): number | null {
-  const stamps = trace.stamps(entry.home, entry.address).filter(({ policy }) => writers(entry).has(policy));
+  const stamps = trace.stamps(entry.home, entry.address, entry.home.policy).filter(({ policy }) => writers(entry).has(policy));
   return stamps.length === 0 ? null : Math.max(...stamps.map(({ at }) => at));
 }
 

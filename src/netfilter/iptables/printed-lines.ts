@@ -1,10 +1,10 @@
 /**
- * Texts of users, such as comments, as iptables prints them: between quotes, with a backslash before what would end them, and with
- * their line breaks. That of the match `string` is the exception: it has no line breaks, and nothing before a backslash.
+ * Texts of users, such as comments, as iptables prints them: after a long option, between quotes, with a backslash before what would
+ * end them, and with their line breaks. Names, of interfaces say, are printed as they are.
  */
-const text = String.raw`(?<= )"(?:[^"\\]|\\.)*"(?= |$)`;
-const textOfStringMatch = String.raw`(?<= --string )"[^\n]*?"(?= --algo )`;
-const texts = new RegExp(`${textOfStringMatch}|${text}`, "gs");
+const begin = / --[a-z0-9-]+ (?=")/g;
+const textThere = /"(?:[^"\\]|\\.)*"(?= |$)/sy;
+const texts = /(?<= --[a-z0-9-]+ )"(?:[^"\\]|\\.)*"(?= |$)/gs;
 /** The longest text that a match or target takes has 255 characters; more are no text but a quote that somebody has in a name. */
 const longestText = 2 * 255 + 2;
 
@@ -33,15 +33,25 @@ function joined(lines: readonly string[]): readonly string[] {
 function wholeRule(lines: readonly string[], first: number): { readonly text: string; readonly last: number } {
   const line = lines[first] ?? "";
   let text = line;
-  for (let last = first; text.length - line.length <= longestText; last += 1) {
-    if (!isOpen(text)) return { text, last };
+  let open = line.startsWith("-A ") ? openText(line, 0) : -1;
+  for (let last = first; ; last += 1) {
+    if (open < 0) return { text, last };
     const next = lines[last + 1];
-    if (next === undefined) break;
+    if (next === undefined || text.length - open > longestText) return { text: line, last: first };
     text += `\n${next}`;
+    open = openText(text, open);
   }
-  return { text: line, last: first };
 }
 
-function isOpen(rule: string): boolean {
-  return rule.startsWith("-A ") && withoutTexts(rule).replaceAll(' ""', "").includes(' "');
+/** Where the first text begins, from an index on, that does not end; -1 when all do. */
+function openText(rule: string, from: number): number {
+  for (let at = from; ; at = textThere.lastIndex) {
+    if (rule[at] !== '"') {
+      begin.lastIndex = at;
+      if (!begin.test(rule)) return -1;
+      at = begin.lastIndex;
+    }
+    textThere.lastIndex = at;
+    if (!textThere.test(rule)) return at;
+  }
 }

@@ -136,7 +136,7 @@ describe("in sets, the cause", () => {
 });
 
 for (const withSets of [false, true]) {
-  test(`thousands who are banned at once under hundreds of policies have each their own cause, and no ${withSets ? "set" : "list"} is read twice`, async () => {
+  test(`thousands who are banned at once under hundreds of policies have each their own cause (${withSets ? "sets" : "lists"}), and no list of offenders is read twice`, async () => {
     const policies = Array.from({ length: 300 }, (_, n) => samplePolicy({ name: `p${n}`, ports: [n + 1], ban: classicBan }));
     const scene = createReadings({ policies, withSets });
     scene.lists.setCapacity(10_000);
@@ -158,3 +158,19 @@ for (const withSets of [false, true]) {
     assert.equal(Math.max(...reads.values()), 1);
   });
 }
+
+test("for a ban of one policy's ports no other policy's list of offenders is read", async () => {
+  const scoped = { ...classicBan, scope: "ports" } as const;
+  const policies = Array.from({ length: 20 }, (_, n) => samplePolicy({ name: `p${n}`, ports: [n + 1], ban: scoped }));
+  const scene = createReadings({ policies });
+  const [, second = mysql] = policies;
+  scene.offend(second, address);
+  const read: string[] = [];
+  const { read: readList } = scene.lists;
+  scene.lists.read = (name) => {
+    if (name.includes("-who-")) read.push(name);
+    return readList(name);
+  };
+  assert.deepEqual(await causes(scene), [["p1"]]);
+  assert.deepEqual(read, ["cld4-who-32-p1"]);
+});
