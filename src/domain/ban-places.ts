@@ -1,4 +1,5 @@
 import type { OperatorBan } from "./ban.ts";
+import { createExclusive } from "./exclusive.ts";
 import { compareNetworks, formatNetwork, type Network, parseNetwork } from "./network.ts";
 import type { DesiredState } from "./ports.ts";
 import { inTurns, type Steps } from "./steps.ts";
@@ -23,7 +24,7 @@ export function createPlaces(): Places {
     kernels: [] as readonly Place[],
     all: [] as readonly Place[],
   };
-  let queue: Promise<unknown> = Promise.resolve();
+  const exclusive = createExclusive();
 
   function* update(state: Parameters<Places>[0], kernelAddresses: readonly string[]): Steps<readonly Place[]> {
     const [source, before] = [state.operatorBans(), last];
@@ -39,11 +40,7 @@ export function createPlaces(): Places {
     return all;
   }
 
-  return (state, kernelAddresses) => {
-    const updating = queue.then(() => inTurns(update(state, kernelAddresses)));
-    queue = updating.catch(() => undefined);
-    return updating;
-  };
+  return (state, kernelAddresses) => exclusive(() => inTurns(update(state, kernelAddresses)));
 }
 
 export function placeOf(network: Network, state: Pick<DesiredState, "operatorBan">): Place {

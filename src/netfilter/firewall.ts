@@ -1,3 +1,4 @@
+import { createExclusive } from "../domain/exclusive.ts";
 import type { Inspector } from "../domain/inspection.ts";
 import type { Network } from "../domain/network.ts";
 import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
@@ -11,7 +12,6 @@ import type { Reading } from "./bans/reading.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
 import { createCountWatch } from "./count-watch.ts";
-import { createExclusive } from "./exclusive.ts";
 import { readFill, readRecentList, readRecentLists, severingPrograms, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";

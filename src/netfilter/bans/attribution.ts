@@ -1,7 +1,7 @@
 import type { Policy } from "../../domain/policy.ts";
 import { memo } from "../memo.ts";
 import { banHomeName, banHomeOf } from "./ban-home.ts";
-import { type OffenderList, parseOffenderName } from "./names.ts";
+import { kindOf, type OffenderList, parseOffenderName } from "./names.ts";
 import { type HomeEntry, type Reading, withoutPrefix } from "./reading.ts";
 
 /** One packet can stamp two lists a tick apart; two sets that it wrote to can show times a second apart. In milliseconds. */
@@ -120,8 +120,4 @@ function tracedTo(
   if (stamped.length > 0) return stamped;
   const timed = end === null ? [] : policiesAt(trace.timeouts(home, address), end.earliest, samePacket.timeouts);
   return timed.length > 0 ? timed : undefined;
-}
-
-function kindOf({ family, prefix }: Kind): string {
-  return `${family}/${prefix}`;
 }

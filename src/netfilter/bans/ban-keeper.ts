@@ -1,13 +1,13 @@
-import { contains, type Family, type Network, parseNetwork } from "../../domain/network.ts";
+import { createExclusive } from "../../domain/exclusive.ts";
+import { contains, type Network, parseNetwork } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { Desired } from "../../domain/ports.ts";
-import { createExclusive } from "../exclusive.ts";
 import type { IpSets } from "../ipset/sets.ts";
 import type { KernelLists } from "../kernel-lists.ts";
 import { memo } from "../memo.ts";
 import type { RecentLists } from "../recent/list-files.ts";
 import { type BanLedger, createBanLedger, type LedgerBan, type LedgerState, standingCauses } from "./ban-ledger.ts";
-import { parseOffenderName } from "./names.ts";
+import { kindOf, parseOffenderName } from "./names.ts";
 import { type Reading, withoutPrefix } from "./reading.ts";
 import type { ListWrite } from "./timed-entries.ts";
 
@@ -56,10 +56,6 @@ export interface BanKeeper {
 
 /** Texts of entries, in a set or a list. */
 type Entries = ReadonlySet<string> | ReadonlyMap<string, unknown>;
-
-function kindOf({ family, prefix }: { readonly family: Family; readonly prefix: number }): string {
-  return `${family}/${prefix}`;
-}
 
 /** What is in both, at the cost of the smaller one. */
 function common(some: Entries, others: Entries = new Set()): readonly string[] {

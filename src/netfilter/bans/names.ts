@@ -9,6 +9,11 @@ export interface OffenderList {
   readonly policy: string;
 }
 
+/** What sources are told apart by, as one word: lists and sets of one kind can hold the same entries. */
+export function kindOf({ family, prefix }: Pick<OffenderList, "family" | "prefix">): string {
+  return `${family}/${prefix}`;
+}
+
 const offenderListPattern = /^cld([46])-(?:who-|w)(\d+)-([a-z][a-z0-9-]*)$/;
 
 /** Operators' bans of one family, list and set alike: never written to by packets, so that packets can't push one out. */

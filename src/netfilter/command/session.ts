@@ -1,4 +1,4 @@
-import { createExclusive } from "../exclusive.ts";
+import { createExclusive } from "../../domain/exclusive.ts";
 import { onceQuiet } from "./quietness.ts";
 import type { CommandResult, OpenProgram } from "./run.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createExclusive } from "../../src/netfilter/exclusive.ts";
+import { createExclusive } from "../../src/domain/exclusive.ts";
 
 test("tasks run one after another in the order in which they came, also after one that failed", async () => {
   const exclusive = createExclusive();
