@@ -1,6 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { type CommandResult, killCommands, runCommand } from "./command-runner.ts";
-import { eventually } from "./eventually.ts";
 import { removeAtExit } from "./leftovers.ts";
 
 /** "host" runs the service and the servers, "client" owns many source addresses. */
@@ -32,6 +31,7 @@ export interface Network {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** Of both, before they have a link. */
 const namespaceSettings = [
   "net/ipv4/conf/all/rp_filter=0",
   "net/ipv4/icmp_ratelimit=0",
@@ -41,8 +41,6 @@ const namespaceSettings = [
   "net/ipv6/conf/all/accept_dad=0",
   "net/ipv6/conf/default/accept_dad=0",
   "net/ipv6/conf/default/dad_transmits=0",
-  "net/ipv6/conf/link0/accept_dad=0",
-  "net/ipv6/conf/link0/dad_transmits=0",
   "net/ipv6/icmp/ratelimit=0",
   "net/ipv6/ip_nonlocal_bind=1",
 ];
@@ -52,11 +50,6 @@ const routes: Readonly<Record<Side, (network: string) => string>> = {
   host: (network) => `route add ${network} via ${clientAddresses[network.includes(":") ? 6 : 4]}`,
   client: (network) => `route add local ${network} dev lo`,
 };
-
-/** The namespace from which the two get the size of their tables while they are made. */
-function parentOf({ host }: Network["names"]): string {
-  return `${host}-parent`;
-}
 
 let created = 0;
 
@@ -75,8 +68,7 @@ export async function createNetwork({ socketSlots = 0 }: NetworkOptions = {}): P
   const prefix = `cld-${process.pid}-${created}`;
   const network = networkOf({ host: `${prefix}-host`, client: `${prefix}-client` });
   try {
-    await build(network, socketSlots);
-    await untilReachable(network);
+    await build(network.names, socketSlots);
     return network;
   } catch (error) {
     await network.dispose();
@@ -88,8 +80,7 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
   const children = new Set<ChildProcess>();
   const removeNow = (): void => {
     for (const child of children) child.kill("SIGKILL");
-    for (const name of [...Object.values(names), parentOf(names)])
-      spawnSync("ip", ["netns", "delete", name], { stdio: "ignore" });
+    for (const name of Object.values(names)) spawnSync("ip", ["netns", "delete", name], { stdio: "ignore" });
   };
   const takeBack = removeAtExit(removeNow);
 
@@ -116,10 +107,7 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
       ...[...children].map((child) => new Promise((resolve) => child.once("close", resolve) && child.kill("SIGKILL"))),
       Promise.allSettled(commands),
     ]);
-    await batch(
-      "",
-      Object.values(names).map((name) => `netns delete ${name}`),
-    );
+    await run("", "remove-namespaces", Object.values(names));
   };
   return {
     names,
@@ -132,12 +120,7 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
     },
     async addSources(networks) {
       await Promise.all(
-        sides.map((side) =>
-          batch(
-            names[side],
-            networks.map((to) => routes[side](to)),
-          ),
-        ),
+        sides.map((side) => run(names[side], "ip", ["-batch", "-"], networks.map((to) => routes[side](to)).join("\n"))),
       );
     },
     dispose,
@@ -145,49 +128,23 @@ function networkOf(names: Readonly<Record<Side, string>>): Network {
   };
 }
 
-async function build(network: Network, socketSlots: number): Promise<void> {
-  const { host, client } = network.names;
-  const parent = parentOf(network.names);
-  await batch("", [`netns add ${parent}`]);
-  const set = `echo ${socketSlots} 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries || :`;
-  const making = [
-    `netns add ${host}`,
-    `netns add ${client}`,
-    `link add link0 netns ${host} type veth peer name link0 netns ${client}`,
-  ];
-  const input = [`trap 'ip netns delete ${parent}' EXIT`, set, "ip -batch - <<end", ...making, "end"].join("\n");
-  const made = await runCommand({ namespace: parent, program: "sh", args: ["-e"], input });
-  if (made.code !== 0) throw new Error(`the namespaces can't be made: ${made.stderr}`);
-  const writes = namespaceSettings.map((setting) => setting.replace(/^(.*)=(.*)$/, "echo $2 > /proc/sys/$1"));
-  await Promise.all(
-    sides.map((side) => {
-      const lines = [
-        `address add ${addresses[side][4]}/24 dev link0`,
-        `address add ${addresses[side][6]}/64 dev link0 nodad`,
-        "link set lo up",
-        "link set link0 up",
-        ...sourceNetworks.map((to) => routes[side](to)),
-      ];
-      return network.exec(side, "sh", ["-e"], [...writes, "exec ip -batch - <<end", ...lines, "end"].join("\n"));
-    }),
-  );
+async function build({ host, client }: Network["names"], socketSlots: number): Promise<void> {
+  const lines = (side: Side): string =>
+    [
+      `address add ${addresses[side][4]}/24 dev link0`,
+      `address add ${addresses[side][6]}/64 dev link0 nodad`,
+      "link set lo up",
+      "link set link0 up",
+      ...sourceNetworks.map((to) => routes[side](to)),
+    ].join("\n");
+  // With the same index at both ends the kernel would take its time, up to a second, to notice that they are up.
+  const link = `link add link0 index 10 type veth peer name link0 index 11 netns ${client}`;
+  const ends = [host, `${link}\n${lines("host")}`, client, lines("client")];
+  await run("", "make-network", [String(socketSlots), namespaceSettings.join("\n"), ...ends, ...Object.values(hostAddresses)]);
 }
 
-/** A link that is up does not mean that IPv6 works yet: asks for a connection until the other side answers with a reset. */
-async function untilReachable(network: Network): Promise<void> {
-  const ask = Object.values(hostAddresses).map((address) => `: < /dev/tcp/${address}/9`);
-  await eventually(
-    "the client reaches the host over IPv4 and IPv6",
-    async () => {
-      const { stderr } = await network.tryExec("client", "timeout", ["1", "bash", "-c", ask.join("; ")]);
-      return stderr.match(/\/9: Connection refused/g)?.length === ask.length;
-    },
-    { within: 20_000 },
-  );
-}
-
-/** Several commands of `ip` in one process; `namespace` empty: outside of all networks. */
-async function batch(namespace: string, lines: readonly string[]): Promise<void> {
-  const { code, stderr } = await runCommand({ namespace, program: "ip", args: ["-batch", "-"], input: lines.join("\n") });
-  if (code !== 0) throw new Error(`ip exited with ${code} at one of ${lines.join("; ")}: ${stderr}`);
+/** `namespace` empty: outside of all networks. */
+async function run(namespace: string, program: string, args: readonly string[], input = ""): Promise<void> {
+  const { code, stderr } = await runCommand({ namespace, program, args, input });
+  if (code !== 0) throw new Error(`${program} exited with ${code} at ${[...args, input].join("\n")}: ${stderr}`);
 }
