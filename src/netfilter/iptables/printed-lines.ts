@@ -1,6 +1,8 @@
+import { chainPrefix } from "./rule.ts";
+
 /**
  * Texts of users, such as comments, as iptables prints them: after a long option, between quotes, with a backslash before what would
- * end them, and with their line breaks. Names, of interfaces say, are printed as they are.
+ * end them, and with their line breaks. Names, of interfaces or lists say, are printed as they are, and some can hold line breaks too.
  */
 const begin = / --[a-z0-9-]+ (?=")/g;
 const textThere = /"(?:[^"\\]|\\.)*"(?= |$)/sy;
@@ -8,15 +10,36 @@ const texts = /(?<= --[a-z0-9-]+ )"(?:[^"\\]|\\.)*"(?= |$)/gs;
 /** The longest text that a match or target takes has 255 characters; more are no text but a quote that somebody has in a name. */
 const longestText = 2 * 255 + 2;
 
-/** What `iptables-save` or `iptables -S` prints, line by line; a rule whose texts hold line breaks is one line. */
+/** With what a line begins that is not the rest of a rule; of rules, lists and marks between them. */
+const beginnings = /^(?:-[ANP] |[:*#]|COMMIT$|$)/;
+const ownRule = `-A ${chainPrefix}`;
+
+/**
+ * What `iptables-save` or `iptables -S` prints, line by line; a rule whose texts or names hold line breaks is one line. A line of a name
+ * that looks like a rule is taken for one: nothing tells them apart.
+ */
 export function printedLines(printed: string): readonly string[] {
   const lines = printed.split("\n");
-  return printed.includes('"') ? joined(lines) : lines;
+  return withRests(printed.includes('"') ? joined(lines) : lines);
 }
 
 /** The rule without the texts of users, which could look like any part of a rule. */
 export function withoutTexts(rule: string): string {
   return rule.includes('"') ? rule.replace(texts, '""') : rule;
+}
+
+/** Lines that can only be the rest of the rule above them, if that is not one of this service, are put behind it, with empty ones between. */
+function withRests(lines: readonly string[]): readonly string[] {
+  if (lines.every((line) => beginnings.test(line))) return lines;
+  const whole: string[] = [];
+  for (const line of lines) {
+    const above = whole.findLastIndex((each) => each !== "");
+    const rule = whole[above] ?? "";
+    if (!beginnings.test(line) && rule.startsWith("-A ") && !rule.startsWith(ownRule))
+      whole.splice(above, whole.length, [...whole.slice(above), line].join("\n"));
+    else whole.push(line);
+  }
+  return whole;
 }
 
 function joined(lines: readonly string[]): readonly string[] {

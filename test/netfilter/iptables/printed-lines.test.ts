@@ -57,7 +57,36 @@ describe("a quote that nothing ends takes no rule of this service away:", () => 
   });
 
   test("a text that is cut off", () => {
-    assert.deepEqual(printedLines(`${commented("a").slice(0, -10)}\nb`), [commented("a").slice(0, -10), "b"]);
+    const printed = `${commented("a").slice(0, -10)}\nb`;
+    assert.deepEqual(printedLines([printed, ...own].join("\n")), [printed, ...own]);
+  });
+});
+
+describe("a name that iptables prints without quotes", () => {
+  const rule = "-A INPUT -m recent --rcheck --name a\nb -j ACCEPT --mask 255.255.255.255 --rsource -j DROP";
+  test("may have line breaks, also two, and at its end", () => {
+    const rules = [
+      rule,
+      "-A INPUT -m hashlimit --hashlimit-name h\n\n\nk\nl -j DROP",
+      "-A INPUT -j IDLETIMER --timeout 5 --label l\nm",
+    ];
+    for (const order of [rules, rules.toReversed()])
+      assert.deepEqual(printedLines(["-P INPUT ACCEPT", ...order, ...own].join("\n")), ["-P INPUT ACCEPT", ...order, ...own]);
+  });
+
+  test("may stand beside a comment of several lines", () => {
+    const both = `${rule} -m comment --comment "one\ntwo" -i x\ny`;
+    assert.deepEqual(printedLines([both, ...own].join("\n")), [both, ...own]);
+  });
+
+  test("is recognised before another table, and at the end of one", () => {
+    const lines = ["*filter", rule, "COMMIT", "# Completed", "*nat", rule, "COMMIT", ""];
+    assert.deepEqual(printedLines(lines.join("\n")), lines);
+  });
+
+  test("is none where nothing of others stands above it", () => {
+    for (const line of ["*filter", own[0], ":INPUT ACCEPT [0:0]", "-P INPUT ACCEPT"])
+      assert.deepEqual(printedLines(`${line}\nrest`), [line, "rest"]);
   });
 });
 
