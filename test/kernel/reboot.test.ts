@@ -16,7 +16,7 @@ async function assertEnds({ traffic, api }: Scene, source: string, end: number):
   const isFree = async () => (await traffic.knock(source, other)) === "connected" && Date.now();
   const listed = (await api.bans({ covers: source })).map((ban) => ban.expiresAt);
   assert.ok(Date.now() < end - 1_200, `looked at too late by ${Date.now() - end} ms to tell when the ban of ${source} ends`);
-  // A knock every 30 ms all the time would cost more than all else here.
+  // A knock every 30 ms for all that time would take the CPU that other scenes need.
   await eventually("the end comes near", () => Date.now() > end - 1_800, { within: 60_000 });
   assert.equal(await isFree(), false, `the ban of ${source} ended too early`);
   const ended = await eventually(`the ban of ${source} ends`, isFree, { within: 60_000, every: 30 });
