@@ -170,6 +170,12 @@ export interface Position {
   readonly inPlace: boolean;
 }
 
+/**
+ * How much of the rules a pass reads: all of them; or, where thousands would be had in a second only, those that it changes and the way to
+ * them, while all others are taken to be as the last pass left them.
+ */
+export type PassExtent = "whole" | "changes";
+
 /** The kernel's side. Errors: `DomainError` `kernel-refused` when netfilter says no, `EnforcementDelayed` when it can't answer now. */
 export interface Firewall {
   /** Takes over the kernel-made bans that an earlier process had seen, so that those that were lost meanwhile come back. */
@@ -178,8 +184,8 @@ export interface Firewall {
   check(desired: Desired): Promise<void>;
   /** What `converge` would send for `desired` now; changes nothing. */
   plan(desired: Desired): Promise<WritePlan>;
-  /** Makes the kernel hold `desired`: reads, compares, writes the difference, reads back. */
-  converge(desired: Desired): Promise<PassReport>;
+  /** Makes the kernel hold `desired`: reads, compares, writes the difference. @param extent "whole" by default */
+  converge(desired: Desired, extent?: PassExtent): Promise<PassReport>;
   /**
    * The same for ban-list entries alone, without looking at the rules; cheap. Falls back to the whole pass when a list is missing.
    * @param fresh read the sets anew although nothing says that they have changed

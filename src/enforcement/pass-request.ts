@@ -21,7 +21,7 @@ export interface PassRequest {
   readonly waiters: Set<Waiter>;
 }
 
-const breadth: readonly PassScope[] = ["bans", "fresh-bans", "rules"];
+const breadth: readonly PassScope[] = ["bans", "fresh-bans", "changes", "rules"];
 
 export function emptyRequest(): PassRequest {
   return { scope: "bans", touched: new Set(), asked: false, due: false, waiters: new Set() };

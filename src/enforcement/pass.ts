@@ -5,8 +5,8 @@ import { createSieve } from "./sieve.ts";
 
 const nothing: ReadonlyMap<string, string> = new Map();
 
-/** What a pass looks at: rules and bans; bans; bans, read anew although nothing says that they have changed. */
-export type PassScope = "rules" | "bans" | "fresh-bans";
+/** What a pass looks at: rules and bans; bans and those rules that are to change; bans; bans, read anew although nothing says that they have changed. */
+export type PassScope = "rules" | "changes" | "bans" | "fresh-bans";
 
 export interface PassOptions {
   readonly store: Store;
@@ -86,10 +86,10 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
   };
 
   const carryOut = async (desired: Desired, scope: PassScope, sifts: boolean): Promise<PassOutcome> => {
-    if (scope !== "rules")
+    if (scope === "bans" || scope === "fresh-bans")
       return { report: await firewall.convergeBans(desired, scope === "fresh-bans"), desired, refused: nothing };
     try {
-      return { report: await firewall.converge(desired), desired, refused: nothing };
+      return { report: await firewall.converge(desired, scope === "rules" ? "whole" : "changes"), desired, refused: nothing };
     } catch (error) {
       if (!sifts || !(error instanceof DomainError && error.code === "kernel-refused")) throw error;
       return { ...(await sieve.converge(desired)), desired };

@@ -90,7 +90,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
       const { report, desired } = outcome;
       succeed(request, report);
       noteRefused(outcome.refused);
-      if (request.scope === "rules") {
+      if (request.scope === "rules" || request.scope === "changes") {
         status.confirmed(
           desired.policies.filter(({ name }) => !refused.has(name)),
           clock.now(),
@@ -262,7 +262,7 @@ export function createReconciler({ store, firewall, clock, log }: ReconcilerOpti
         const cancel = clock.after(Math.max(times.leastSettle, left), () => waiter.settled(false));
         next.asked = true;
         next.waiters.add(waiter);
-        request(scope, touched);
+        request(scope === "rules" ? "changes" : scope, touched);
       }),
   };
 }

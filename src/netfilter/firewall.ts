@@ -1,7 +1,14 @@
 import { createExclusive } from "../domain/exclusive.ts";
 import type { Inspector } from "../domain/inspection.ts";
 import type { Network } from "../domain/network.ts";
-import { type Clock, type Desired, EnforcementDelayed, type Firewall, type PassReport } from "../domain/ports.ts";
+import {
+  type Clock,
+  type Desired,
+  EnforcementDelayed,
+  type Firewall,
+  type PassExtent,
+  type PassReport,
+} from "../domain/ports.ts";
 import { inTurns } from "../domain/steps.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
@@ -15,18 +22,19 @@ import { createCountWatch } from "./count-watch.ts";
 import { readFill, readRecentList, readRecentLists, severingPrograms, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
-import { diffTable, holdsAsWritten } from "./iptables/table-diff.ts";
+import { holdsAsWritten } from "./iptables/table-diff.ts";
 import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
+import { createLastPass } from "./last-pass.ts";
 import { hasLeftRules, otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
-import { type Plan, writesOf } from "./plan.ts";
+import { writesOf } from "./plan.ts";
 import { createPlanWriter } from "./plan-writer.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
-import { testable } from "./testable-lines.ts";
+import { createTrial, ifRefused } from "./trial.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
 
@@ -80,8 +88,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   let alone = false;
   /** Whether it has some, as far as the pass that runs knows. */
   let leftOnOther = Promise.resolve(true);
-  /** What the last pass left. */
-  let left: Plan | null = null;
+  const last = createLastPass(tables);
   const endsMemory = createEndsMemory();
   const counts = createCountWatch(backend, clock);
   const writer = createPlanWriter({ tables, sets, kernelLists, endsMemory, counts, clock });
@@ -98,23 +105,14 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     stuckSets: writer.stuckSets,
   });
 
-  /** What a pass would do now. */
-  const foresee = async (desired: Desired) => {
+  /** What a pass would do now. @param known the tables, which are not read then */
+  const foresee = async (desired: Desired, known: Actual["tables"] | null) => {
     const { reading, running, removals } = await keeper.look(desired);
-    return { planned: await inTurns(planFor(acceptable(desired), actualOf(await readTables(), reading, running))), removals };
+    const actual = actualOf(known ?? (await readTables()), reading, running);
+    return { planned: await inTurns(planFor(acceptable(desired), actual)), removals };
   };
 
-  /**
-   * What somebody else did. Rules that are as the last pass left them differ only because what is wanted has changed since: the last
-   * ban under a policy's earlier terms has ended, say.
-   */
-  const meddling = (planned: Plan, actual: Actual): readonly string[] => {
-    const strange = planned.obsoleteSets.filter((name) => !left?.sets.includes(name)).map((name) => `set ${name} not wanted`);
-    const before = left?.chains;
-    const untouched =
-      before && families.every((family) => diffTable(actual.tables[family], before[family], family).lines.length === 0);
-    return [...(untouched ? [] : planned.rulesFound), ...planned.found, ...strange];
-  };
+  const trial = createTrial({ tables, last, foresee: async (desired, known) => (await foresee(desired, known)).planned });
 
   const afterwards = ({ imprecise }: LedgerState): Pick<PassReport, "kernelBans" | "imprecise" | "nextEnd"> => {
     const kernelBans = keeper.ledger.bans();
@@ -122,10 +120,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return { kernelBans, imprecise, nextEnd: ends.length === 0 ? null : Math.min(...ends) };
   };
 
-  const converge = (desired: Desired): Promise<PassReport> =>
+  const converge = (desired: Desired, extent: PassExtent = "whole"): Promise<PassReport> =>
     exclusive(async () => {
       try {
-        const report = await convergeNow(desired);
+        const report = await convergeAsFarAsKnown(desired, extent);
         // What an earlier start with the other backend left would go on refusing.
         if (!alone && (await leftOnOther)) await removeLeftRules(backend, run);
         alone = true;
@@ -133,18 +131,27 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       } catch (error) {
         // Whatever went wrong, what was read before is no ground for the next try.
         kernelLists.changed();
+        last.doubt();
         throw error;
       }
     });
 
-  const convergeNow = async (desired: Desired): Promise<PassReport> => {
+  const convergeAsFarAsKnown = async (desired: Desired, extent: PassExtent): Promise<PassReport> => {
+    const known = last.tables();
+    if (extent === "whole" || known === null || !verified || kernelLists.flushed()) return convergeNow(desired, null);
+    return (await convergeNow(desired, known).catch(ifRefused(null))) ?? convergeNow(desired, null);
+  };
+
+  /** What a pass starts from. @param known the tables, which are not read then */
+  const lookAround = async (desired: Desired, known: Actual["tables"] | null) => {
     // Later, starts of programs would keep this process from its callers.
-    const isLarge = left === null && desired.policies.length > manyPolicies;
-    const [tablesNow, clockNow] = [readTables(isLarge ? "at once" : undefined), kernelLists.calibrate()];
+    const isLarge = !last.ended() && desired.policies.length > manyPolicies;
+    const tablesNow = known === null ? readTables(isLarge ? "at once" : undefined) : Promise.resolve(known);
+    const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
-    if (left === null) composeRules(desired, protectedNetworks);
+    if (!last.ended()) composeRules(desired, protectedNetworks);
     if (!alone) leftOnOther = hasLeftRules(backend, run).catch(() => true);
     try {
       await clockNow;
@@ -156,17 +163,24 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
     const looking = desired.policies === keeper.policies();
     // Both mostly wait.
-    const [found, { reading, state, running, removals }] = await Promise.all([
+    const [found, kept] = await Promise.all([
       tablesNow,
-      keeper.settle(desired, looking || (left !== null && kernelLists.flushed())),
+      keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
+    return { found, looking, ...kept };
+  };
+
+  /** @param known the tables, of which only what is to change is read then; null: they are read */
+  const convergeNow = async (desired: Desired, known: Actual["tables"] | null): Promise<PassReport> => {
+    const { found, looking, reading, state, running, removals } = await lookAround(desired, known);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
     const planned = await inTurns(planFor(acceptable(desired), actual));
-    const differences = meddling(planned, actual);
+    if (known !== null && !(await last.isStillThere(known, planned))) return convergeNow(desired, null);
+    const differences = last.meddling(planned, found);
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
-    left = planned;
+    last.note(found, planned);
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
     writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
@@ -192,11 +206,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         exclusive(async () => {
           assertWanted();
           // A question that hangs changes nothing, so that a pass need not wait for its end.
-          await withinTime(checkPatience, async () => {
-            const { planned } = await foresee(desired);
-            const changed = families.filter((family) => testable(planned, family).length > 0);
-            await Promise.all(changed.map((family) => tables[family].test(testable(planned, family))));
-          });
+          await withinTime(checkPatience, () => trial(desired));
         }),
       ),
     keeper.policies,
@@ -227,7 +237,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       withinTime(planPatience, (assertWanted) =>
         exclusive(async () => {
           assertWanted();
-          const { planned, removals } = await foresee(desired);
+          const { planned, removals } = await foresee(desired, null);
           return {
             ipv4: planned.tables[4],
             ipv6: planned.tables[6],
@@ -266,9 +276,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       const found = await readTables();
       const [four, six] = await Promise.all([tables[4].readEarlier(), tables[6].readEarlier()]);
       const shadowedBy = shadowsOf(found, { 4: four, 6: six });
-      const inPlace = families.every(
-        (family) => left !== null && diffTable(found[family], left.chains[family], family).lines.length === 0,
-      );
+      const inPlace = last.hasLeft(found);
       return { shadowedBy, inPlace };
     },
     banRoom: () => banRoomOf(lists.capacity(), kernelLists.withoutSets()),

@@ -2,9 +2,11 @@ import type { KernelBan } from "../../src/domain/ban.ts";
 import { DomainError } from "../../src/domain/errors.ts";
 import type { Desired, Firewall, Glance, PassReport } from "../../src/domain/ports.ts";
 
+import type { PassScope } from "../../src/enforcement/pass.ts";
+
 /** A pass that the firewall was asked for. */
 export interface Pass {
-  readonly kind: "rules" | "bans" | "fresh-bans";
+  readonly kind: PassScope;
   readonly desired: Desired;
 }
 
@@ -57,7 +59,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
     await gate;
     atOnce -= 1;
     if (failure !== undefined) throw failure;
-    if (kind === "rules") judge(desired);
+    if (kind === "rules" || kind === "changes") judge(desired);
     if (!seen.lasting) seen = { glance: quiet, lasting: false };
     return outcome;
   };
@@ -107,7 +109,7 @@ export function createScriptedFirewall(): ScriptedFirewall {
       judge(desired);
     },
     plan: async () => ({ ipv4: [], ipv6: [], recent: [], ipset: [] }),
-    converge: (desired) => pass("rules", desired),
+    converge: (desired, extent = "whole") => pass(extent === "whole" ? "rules" : extent, desired),
     convergeBans: (desired, fresh) => pass(fresh ? "fresh-bans" : "bans", desired),
     glance: () => {
       glances += 1;

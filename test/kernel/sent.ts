@@ -43,7 +43,7 @@ export async function createRecorders(directory: string, backend: Backend): Prom
 }
 
 /** What changes nothing: looks at the rules, and how programs that read on are asked how far they are. */
-const questions = /^(\*filter\n-S\nCOMMIT|# cld [0-9a-f]{16}|COMMIT\nlist -name cld4-operator)\n/gm;
+const questions = /^(\*filter\n(-S( \S+)?\n)+COMMIT|# cld [0-9a-f]{16}|COMMIT\nlist -name cld4-operator)\n/gm;
 
 /** Entries by list; each with its stamps, so that a refreshed one differs. */
 export type Lists = ReadonlyMap<string, ReadonlyMap<string, string>>;

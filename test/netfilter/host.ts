@@ -10,6 +10,7 @@ import type { Backend } from "../../src/netfilter/iptables/backend.ts";
 import { createFakeRecentLists } from "../support/fake-recent-lists.ts";
 import { createSimulatedIpset } from "../support/simulated-ipset.ts";
 import { createSimulatedIptables } from "../support/simulated-iptables.ts";
+import { simulatedSessions } from "../support/simulated-sessions.ts";
 import { rulesOf } from "../support/table-model.ts";
 import { createTestClock } from "../support/test-clock.ts";
 
@@ -34,10 +35,12 @@ export interface HostOptions {
   readonly backend?: Backend;
   /** A program that is not there. */
   readonly missing?: string;
+  /** Whether iptables is asked over sessions, as it is on a real host. */
+  readonly withSessions?: boolean;
 }
 
 /** A firewall on a simulated host: tables, lists, sets and a clock in memory. Timers fire at once, and time moves on with them. */
-export function createHost({ withSets = true, backend = "nft", missing }: HostOptions = {}) {
+export function createHost({ withSets = true, backend = "nft", missing, withSessions = false }: HostOptions = {}) {
   const testClock = createTestClock();
   let wallShift = 0;
   const clock: Clock = {
@@ -58,6 +61,10 @@ export function createHost({ withSets = true, backend = "nft", missing }: HostOp
   });
   if (!withSets) ipset.setFault("program missing");
   const run: RunCommand = (file, args, input) => (file === "ipset" ? ipset.run : kernel.run)(file, args, input);
+  const listed: string[] = [];
+  const open = simulatedSessions(run, ({ input = "" }) => {
+    listed.push(...(input.match(/^-S\b.*$/gm) ?? []));
+  });
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const start = () =>
     createFirewall({
@@ -68,6 +75,7 @@ export function createHost({ withSets = true, backend = "nft", missing }: HostOp
       isThere: (program) => program !== missing,
       lists,
       sets: createIpSets(run),
+      ...(withSessions && { sessions: { open, lockHeld: () => false } }),
       clock,
     });
   const firewall = start();
@@ -80,6 +88,8 @@ export function createHost({ withSets = true, backend = "nft", missing }: HostOp
     lists,
     ipset,
     kernel,
+    /** What was asked of sessions: `-S` for all rules of a family, `-S CHAIN` for those of one. */
+    listed,
     firewall,
     /** The same host with a service that remembers nothing. */
     restarted: start,

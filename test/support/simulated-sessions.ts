@@ -1,4 +1,4 @@
-import type { RunCommand } from "../../src/netfilter/command/run.ts";
+import type { CommandResult, RunCommand } from "../../src/netfilter/command/run.ts";
 import type { OpenSession, SessionAnswer } from "../../src/netfilter/command/session.ts";
 import type { Invocation } from "./simulated-iptables.ts";
 
@@ -38,8 +38,14 @@ async function answerTo(run: RunCommand, { file, args, input = "" }: Invocation)
   }
   const end = await run(save, ["-t", "filter"]);
   const all = listing(end.stdout);
-  return { end, output: questions.some((chain) => chain !== undefined) ? ofChains(all, new Set(questions)) : all };
+  const chains = new Set(questions.filter((chain) => chain !== undefined));
+  if (chains.size === 0) return { end, output: all };
+  const isThere = (chain: string): boolean => all.includes(`-N ${chain}\n`) || all.includes(`-P ${chain} `);
+  return [...chains].every(isThere) ? { end, output: ofChains(all, chains) } : { end: noChain, output: "" };
 }
+
+/** How the program ends that is asked about a chain that is not there. */
+const noChain: CommandResult = { exitCode: 1, stdout: "", stderr: "iptables-restore: line 2 failed\n" };
 
 /** What `iptables -S` prints where `iptables-save` prints `text`. */
 function listing(text: string): string {
@@ -56,7 +62,7 @@ function tablesOf(text: string, input: string): string {
   return sections.map((section) => `${heading}${section.slice(1)}`).join("");
 }
 
-function ofChains(listed: string, chains: ReadonlySet<string | undefined>): string {
-  const lines = listed.split("\n").filter((line) => chains.has(line.split(" ")[1]));
+function ofChains(listed: string, chains: ReadonlySet<string>): string {
+  const lines = listed.split("\n").filter((line) => chains.has(line.split(" ")[1] ?? ""));
   return lines.map((line) => `${line}\n`).join("");
 }

@@ -39,7 +39,7 @@ export function diffTable(actual: SavedTable, desired: Chains | null, family: Fa
   }
   const jump = jumpEdits(actual.input, desired === null ? null : ruleText(jumpRule, family));
   if (jump.length > 0) found.push(desired === null ? "the jump from INPUT" : "the jump was not the first rule of INPUT, once");
-  const obsolete = [...actual.own.keys()].filter((chain) => !wanted.has(chain));
+  const obsolete = [...actual.own.keys()].filter((chain) => !wanted.has(chain)).sort();
   const flushed = obsolete.filter((chain) => (actual.own.get(chain)?.length ?? 0) > 0);
   const removed = obsolete.filter((chain) => !actual.referenced.has(chain));
   for (const chain of removed) found.push(`chain ${chain} not wanted`);
@@ -52,6 +52,18 @@ export function diffTable(actual: SavedTable, desired: Chains | null, family: Fa
     ...removed.map((chain) => `-X ${chain}`),
   ];
   return { lines: body.length === 0 ? [] : ["*filter", ...body, "COMMIT"], found };
+}
+
+/** What a table is when it has taken the change to `desired`. */
+export function tableAfter(actual: SavedTable, desired: Chains, family: Family): SavedTable {
+  const stuck = [...actual.own.keys()].filter((chain) => !desired.has(chain) && actual.referenced.has(chain));
+  const written = [...desired].map(([chain, rules]) => [chain, rules.map((rule) => ruleText(rule, family))] as const);
+  const foreign = actual.input.filter((rule) => !isOwnJump(rule));
+  return {
+    ...actual,
+    own: new Map([...stuck.map((chain): readonly [string, readonly string[]] => [chain, []]), ...written]),
+    input: [ruleText(jumpRule, family), ...foreign],
+  };
 }
 
 /**
@@ -73,7 +85,8 @@ export function holdsAsWritten(actual: SavedTable, desired: Chains, family: Fami
   });
 }
 
-function areSame(present: readonly string[], wanted: readonly string[]): boolean {
+/** Whether two chains have the same rules, word for word. */
+export function areSame(present: readonly string[], wanted: readonly string[]): boolean {
   return present.length === wanted.length && present.every((rule, index) => rule === wanted[index]);
 }
 

@@ -5,12 +5,19 @@ import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { type Backend, legacyTables, programOf } from "./backend.ts";
+import { entryChain } from "./rule.ts";
 import { parseListedTable, parseRulesByTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
+import { areSame } from "./table-diff.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
   /** @param way "at once": by a program that is started for it, which is faster for thousands of rules @throws {EnforcementDelayed} when the list can't be had now */
   read(way?: "at once"): Promise<SavedTable>;
+  /**
+   * Whether the chains that the lines change, and the way to them, are still as they were before; a few chains are listed in milliseconds,
+   * thousands of rules are not. False as well where that can't be told sooner than by reading the table.
+   */
+  isStill(before: SavedTable, lines: readonly string[]): Promise<boolean>;
   /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
   readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
   /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
@@ -80,16 +87,20 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
 
   /** What a session answers to questions; undefined where it does not: nothing is in doubt then, and a program is asked. */
-  const told = async (questions: readonly string[]): Promise<string | undefined> => {
+  const told = async (questions: readonly string[], onEnd?: (end: CommandResult) => void): Promise<string | undefined> => {
     if (locked()) return undefined;
     const answer = await restoring?.ask(`${[...questions, sessionMark].join("\n")}\n`, sessionMark);
+    if (answer?.answered === false) onEnd?.(answer.end);
     return answer?.answered === true && isHarmless("", answer.errors) ? answer.output : undefined;
   };
 
   /** What a session lists of the table, all or some chains; undefined where it does not. */
-  const listed = async (chains: readonly string[] = []): Promise<SavedTable | undefined> => {
+  const listed = async (
+    chains: readonly string[] = [],
+    onEnd?: (end: CommandResult) => void,
+  ): Promise<SavedTable | undefined> => {
     const questions = chains.length === 0 ? ["-S"] : chains.map((chain) => `-S ${chain}`);
-    const output = await told(["*filter", ...questions, "COMMIT"]);
+    const output = await told(["*filter", ...questions, "COMMIT"], onEnd);
     return output === undefined ? undefined : parseListedTable(output);
   };
 
@@ -113,6 +124,16 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
   return {
     read: (way) => legible(async () => (way === "at once" ? undefined : await listed()) ?? (await saved())),
+    isStill: async (before, lines) => {
+      if (lines.length === 0) return true;
+      const { changed, removed } = chainsIn(lines);
+      const ours = [...new Set([entryChain, ...changed, ...removed])].filter((chain) => before.own.has(chain));
+      if (ours.length > manyChains) return false;
+      // A program that hangs would hang once more for the whole table.
+      const now = await listed(["INPUT", ...ours], (end) => assertNoFault(restoreName, end));
+      if (now === undefined || !areSame(now.input, before.input)) return false;
+      return ours.every((chain) => areSame(now.own.get(chain) ?? [], before.own.get(chain) ?? []));
+    },
     readAfter: (before, lines) =>
       legible(async () => {
         if (lines.length === 0) return before;
