@@ -53,7 +53,7 @@ test("every path that is copied exists and is let through by .dockerignore", () 
 
 test("the entry point is a file that the image bundles, run without npm or a shell", () => {
   assert.deepEqual(all(/^ENTRYPOINT (.*)$/), [
-    '["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "dist/main.js"]',
+    '["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "--invocation-count-for-maglev=2000", "--invocation-count-for-maglev-osr=500", "dist/main.js"]',
   ]);
   assert.ok(existsSync(join(root, "dist/main.js")));
   const [, removed = ""] = /^sh scripts\/bundle\.sh && rm -r (.*)$/.exec(all(/^RUN (sh .*)$/).join()) ?? [];
