@@ -1,15 +1,37 @@
 // Runs files of tests in their order, some at a time: node scripts/kernel-tests.ts AT-ONCE FAILED FILE...
+// Some run in one process, at the place of the first of them.
 // Writes the names of those with a failed test to FAILED. Exits with 3 when tests failed, and with another code when they could not all be run.
-import { appendFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { pathToFileURL } from "node:url";
 
 const testsFailed = 3;
+const suffix = ".test.ts";
+
+/**
+ * Files by their name, in the order in which they run: those that use the same scenes, of which those come last that leave behind what
+ * can't be removed; and those that are over so soon that their process is half of what they take.
+ */
+const together: readonly (readonly string[])[] = [
+  ["attribution", "operator-bans", "ban-time"],
+  ["looking", "forgotten-counts", "dry-run", "grace"],
+  ["healing", "vandalism"],
+  ["limits", "exempt", "sever", "edits", "impact"],
+  ["lockout", "ssh-sessions"],
+  ["door", "audit", "confined"],
+  ["plan", "quiet"],
+  ["recent-entries", "refusal", "transactions", "connlimit-counts"],
+];
 
 const [atOnce = "1", failed = "/dev/null", ...files] = process.argv.slice(2);
 if (files.length === 0) throw new TypeError("there are no files to run");
 const seen = new Set<string>();
-const events = run({ files, concurrency: Number(atOnce) });
+const directory = mkdtempSync(join(tmpdir(), "connlimitd-groups-"));
+process.on("exit", () => rmSync(directory, { recursive: true }));
+const events = run({ files: grouped(files), concurrency: Number(atOnce) });
 events.on("test:fail", ({ name, file = name, details }) => {
   process.exitCode = testsFailed;
   // Those that failed are told of by themselves.
@@ -18,3 +40,19 @@ events.on("test:fail", ({ name, file = name, details }) => {
   seen.add(file);
 });
 events.compose(new spec()).pipe(process.stdout);
+
+/** The files, with one that imports them in the place of those that run together. */
+function grouped(all: readonly string[]): string[] {
+  const entries = all.map((file) => {
+    const group = together.find((names) => names.includes(basename(file, suffix)));
+    const present = group?.flatMap((name) => all.filter((one) => basename(one, suffix) === name)) ?? [];
+    return present.length > 1 ? importing(present) : file;
+  });
+  return [...new Set(entries)];
+}
+
+function importing(group: readonly string[]): string {
+  const entry = join(directory, `${group.map((file) => basename(file, suffix)).join("-")}.test.mjs`);
+  writeFileSync(entry, group.map((file) => `import ${JSON.stringify(pathToFileURL(resolve(file)).href)};\n`).join(""));
+  return entry;
+}

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import type { PolicyInput } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { familiesOf, forSetups } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [other, first, second] = [4800, 4801, 4802];
 

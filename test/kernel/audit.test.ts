@@ -48,7 +48,12 @@ async function audited(service: Service, action: string): Promise<readonly strin
 
 test("tokens and the audit outlive a SIGKILL among writers, and the audit has every ban that is there and no other", async () => {
   await using network = await createNetwork();
-  await using service = await startService({ network, backend: "nft", tcpListener: listener });
+  await using service = await startService({
+    network,
+    backend: "nft",
+    tcpListener: listener,
+    env: { CONNLIMITD_LOG_LEVEL: "debug" },
+  });
   const [kept, revoked] = [await issue(service, "kept"), await issue(service, "revoked")];
   assert.equal(await statusOver(network, revoked, "/v1/bans"), 200);
   assert.equal((await service.request("DELETE", "/v1/tokens/revoked")).status, 204);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { families, forSetups } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const other = 4200;
 const ports = { short: 4201, scoped: 4202, renewed: 4203 } as const;

@@ -14,7 +14,8 @@ import {
   withQuery,
 } from "../support/foresight.ts";
 import { type Backend, families, forBackendsSideBySide, save } from "../support/kernel.ts";
-import { createScene, type Scene, shareScene } from "../support/scene.ts";
+import { createScene, type Scene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 import { differences, readState } from "./kernel-state.ts";
 
 /** The shortest, in seconds. */

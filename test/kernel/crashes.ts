@@ -45,7 +45,7 @@ export async function createCrashScene(backend: Backend, policies: number, rando
   });
   store.close();
   const network = await createNetwork();
-  const service = await startService({ network, backend, stateDirectory });
+  const service = await startService({ network, backend, stateDirectory, env: { CONNLIMITD_LOG_LEVEL: "info" } });
   const writers = Array.from({ length: writerCount }, (_, number) => createWriter(number, random));
 
   const acknowledged = (): number => writers.reduce((sum, writer) => sum + writer.acknowledged(), 0);

@@ -44,6 +44,7 @@ describe("the door", () => {
       backend: "nft",
       tcpListener: `[::]:${port}`,
       env: {
+        CONNLIMITD_LOG_LEVEL: "info",
         CONNLIMITD_TLS_CERT: file("cert.pem"),
         CONNLIMITD_TLS_KEY: file("key.pem"),
         CONNLIMITD_TLS_CLIENT_CA: file("client-ca.pem"),
@@ -135,7 +136,7 @@ describe("the door", () => {
 
   test("without TLS a SIGHUP is harmless, at any time", async () => {
     await service.kill();
-    await using plain = await startService({ network, backend: "nft" });
+    await using plain = await startService({ network, backend: "nft", env: { CONNLIMITD_LOG_LEVEL: "info" } });
     plain.signal("SIGHUP");
     await eventually("it is logged", () => plain.logs().includes("there are no TLS files"));
     assert.equal((await plain.request("GET", "/livez")).status, 200);

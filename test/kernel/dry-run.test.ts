@@ -18,7 +18,8 @@ import {
   withQuery,
 } from "../support/foresight.ts";
 import { families, forSetups, program } from "../support/kernel.ts";
-import { type Scene, shareScene } from "../support/scene.ts";
+import type { Scene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [web, watched] = [7100, 7101];
 const wide = ["10.9.70.0/24", "2001:db8:9:70::/64"] as const;

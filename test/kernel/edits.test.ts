@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import type { PolicyInput } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { families, forBackends } from "../support/kernel.ts";
-import { type Scene, shareScene } from "../support/scene.ts";
+import type { Scene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [counted, elsewhere, free] = [4401, 4402, 4403];
 const policy: PolicyInput = { ports: [counted], maxConnections: 2 };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { familiesOf, forSetups } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 forSetups((setup) => {
   const scene = shareScene({ ...setup, ports: [4000, 4101, 4102, 4103, 4104] });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { familiesOf, forSetupsSideBySide, iptables } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [limited, banning, other] = [5800, 5801, 5802];
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { familiesOf, forSetupsSideBySide, listedAddresses, readSets } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 import { flushesOn } from "./flushes.ts";
 
 const [counted, other] = [5600, 5601];

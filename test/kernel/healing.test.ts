@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { families, forSetupsSideBySide } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 import { flushesOn } from "./flushes.ts";
 import { differences, type KernelState, readState } from "./kernel-state.ts";
 

@@ -14,7 +14,8 @@ import {
   putPolicy,
 } from "../support/foresight.ts";
 import { type FamilyAddresses, families, forBackends } from "../support/kernel.ts";
-import { type Scene, shareScene } from "../support/scene.ts";
+import type { Scene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [first, second, other, elsewhere] = [7000, 7001, 7002, 7003];
 const maxConnections = 3;

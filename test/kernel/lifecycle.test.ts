@@ -8,8 +8,9 @@ import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Backend, families, forBackendsSideBySide, program, save } from "../support/kernel.ts";
 import type { Network } from "../support/namespaces.ts";
-import { createScene, type Scene, shareScene } from "../support/scene.ts";
+import { createScene, type Scene } from "../support/scene.ts";
 import type { Service } from "../support/service.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [limited, other] = [4701, 4702];
 const ports = [limited, other];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { familiesOf, forSetups, save, unreachablesSeen } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const other = 4000;
 const policyPorts = Array.from({ length: 60 }, (_, index) => 4001 + index);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { familiesOf, forSetupsSideBySide, iptables, restore, save } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const [limited, scoped, other] = [5700, 5701, 5702];
 

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { banPath } from "../support/api.ts";
 import { familiesOf, forSetups, save } from "../support/kernel.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const ports = [4301, 4302] as const;
 

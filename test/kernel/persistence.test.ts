@@ -5,7 +5,8 @@ import { type Api, banPath, type PolicyResource } from "../support/api.ts";
 import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { families, forBackendsSideBySide, save } from "../support/kernel.ts";
-import { createScene, type Scene, shareScene } from "../support/scene.ts";
+import { createScene, type Scene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 
 const ports = [4601, 4602, 4603];
 

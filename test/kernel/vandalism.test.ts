@@ -4,7 +4,7 @@ import { before, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { families, forSetupsSideBySide } from "../support/kernel.ts";
 import { seededRandom } from "../support/random.ts";
-import { shareScene } from "../support/scene.ts";
+import { shareScene } from "../support/shared-scenes.ts";
 import { differences, type KernelState, readState } from "./kernel-state.ts";
 import { vandalise } from "./vandalism.ts";
 

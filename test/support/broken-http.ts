@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect, type NetConnectOpts } from "node:net";
 import fc from "fast-check";
+import { anyCharacter } from "./any-character.ts";
 
 const seeds = (access: string): readonly string[] => [
   `GET /v1/policies HTTP/1.1\r\nHost: 127.0.0.1\r\n${access}\r\n`,
@@ -40,7 +41,7 @@ const damage = fc.record({
   at: fc.nat(),
   length: fc.nat(12),
   how: fc.constantFrom("flip" as const, "cut" as const, "insert" as const, "repeat" as const, "end" as const),
-  piece: fc.oneof(fc.constantFrom(...pieces), fc.string({ unit: "binary", maxLength: 8 })),
+  piece: fc.oneof(fc.constantFrom(...pieces), fc.string({ unit: anyCharacter, maxLength: 8 })),
   byte: fc.nat(255),
 });
 

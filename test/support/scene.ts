@@ -1,4 +1,3 @@
-import { after, before } from "node:test";
 import { type Api, apiOf } from "./api.ts";
 import type { Backend } from "./kernel.ts";
 import { createNetwork, type Network } from "./namespaces.ts";
@@ -58,17 +57,4 @@ export async function createScene(options: SceneOptions): Promise<Scene> {
     await network.dispose();
     throw error;
   }
-}
-
-/** One scene for all tests of the enclosing `describe`; the result gives it once they run. */
-export function shareScene(options: SceneOptions): () => Scene {
-  let scene: Scene | undefined;
-  before(async () => {
-    scene = await createScene(options);
-  });
-  after(() => scene?.dispose());
-  return () => {
-    if (scene === undefined) throw new Error("the scene is there only while the tests run");
-    return scene;
-  };
 }

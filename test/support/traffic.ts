@@ -32,11 +32,14 @@ export async function startTraffic(network: Network, ...ports: readonly number[]
   const { host, client } = startAgents(network);
   const target = (from: string, port: number) => ({ from, to: hostAddresses[from.includes(":") ? 6 : 4], port });
 
+  const served = new Set<number>();
   const traffic: Traffic = {
     host,
     client,
     async serve(...more) {
-      await Promise.all(more.flatMap((port) => Object.values(hostAddresses).map((address) => host.listen(address, port))));
+      const missing = more.filter((port) => !served.has(port));
+      for (const port of missing) served.add(port);
+      await Promise.all(missing.flatMap((port) => Object.values(hostAddresses).map((address) => host.listen(address, port))));
     },
     async hold(from, port, count = 1) {
       const attempts = Array.from({ length: count }, () => client.connect({ ...target(from, port), timeout: 5_000 }));
