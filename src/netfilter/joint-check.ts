@@ -4,6 +4,9 @@ import type { Desired } from "../domain/ports.ts";
 /** Asks the kernel whether it would take what is desired; rejects when it would not. */
 export type Check = (desired: Desired) => Promise<void>;
 
+/** Turns of the event loop for which questions are gathered at most, and without a new one that end it. */
+const [gatheringTurns, quietTurns] = [50, 2];
+
 interface Question {
   readonly desired: Desired;
   readonly answer: (outcome: Promise<void>) => void;
@@ -18,9 +21,20 @@ export function createJointCheck(check: Check, present: () => readonly Policy[])
   let waiting: Question[] = [];
   let running = false;
 
+  /** Those who come in one turn after the other are waited for: a check of all takes little longer than a check of one. */
+  const gather = async (): Promise<void> => {
+    let [seen, quiet] = [waiting.length, 0];
+    for (let turn = 0; turn < gatheringTurns && quiet < quietTurns; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      quiet = waiting.length === seen ? quiet + 1 : 0;
+      seen = waiting.length;
+    }
+  };
+
   const run = async (): Promise<void> => {
     running = true;
     while (waiting.length > 0) {
+      await gather();
       const questions = waiting;
       waiting = [];
       const { joined, rest } = join(questions, present());

@@ -14,6 +14,19 @@ describe("checks that are asked for at the same time", () => {
     assert.deepEqual(asked, ["ssh web"]);
   });
 
+  it("are one too where they come in one turn after the other, but not without an end", async () => {
+    const { check, asked } = kernel([]);
+    const names = Array.from({ length: 60 }, (_, n) => `p${n}`);
+    const answers: Promise<void>[] = [];
+    for (const name of names) {
+      answers.push(check(desired(samplePolicy({ name }))));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(answers);
+    assert.equal(asked.length, 2);
+    assert.deepEqual(new Set(asked.flatMap((together) => together.split(" "))), new Set(names));
+  });
+
   it("are asked alone where they are about the same policy", async () => {
     const { check, asked } = kernel([]);
     await Promise.all([check(desired(mysql)), check(desired({ ...mysql, maxConnections: 9 }, ssh)), check(desired(web))]);
