@@ -1,6 +1,6 @@
 // Nothing that is not the service's own is ever touched.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { banPath } from "../support/api.ts";
 import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
@@ -105,66 +105,69 @@ async function randomEdit({ service }: Scene, random: Random): Promise<void> {
 }
 
 forBackendsSideBySide((backend) => {
-  test(`foreign rules are byte-identical before and after ${edits} edits, over a restart and a purge`, async () => {
+  describe("where others have rules", { concurrency: 1 }, () => {
     const untouched: string[] = [];
     const lists = (network: Network) => network.exec("host", "ls", ["-N", "/proc/net/xt_recent"]);
     let foreignLists = "";
-    await using scene = await createScene({
-      backend,
-      ports: [],
-      prepare: async (network) => {
-        await installForeignRules(network, backend);
-        for (const { family } of families) untouched.push(await save(network, backend, family));
-        foreignLists = await lists(network);
-      },
+    let scene: Scene | undefined;
+    before(async () => {
+      scene = await createScene({
+        backend,
+        ports: [4500],
+        prepare: async (network) => {
+          await installForeignRules(network, backend);
+          for (const { family } of families) untouched.push(await save(network, backend, family));
+          foreignLists = await lists(network);
+        },
+      });
     });
-    const { network, service } = scene;
-    const before = await foreignState(network, backend);
-    for (const [index, { family }] of families.entries())
-      assert.equal(await saveForeign(network, backend, family), untouched[index]);
+    after(() => scene?.dispose());
+    const stage = (): Scene => scene ?? assert.fail("the scene was not made");
 
-    const random = seededRandom(2);
-    for (let edit = 0; edit < edits; edit += crowd) {
-      await Promise.all(Array.from({ length: crowd }, () => randomEdit(scene, random)));
-    }
-    assert.deepEqual(await foreignState(network, backend), before);
+    test("one jump stands at the top of INPUT, and counters of foreign rules go on counting over edits", async () => {
+      const { network, traffic, api } = stage();
+      const counters = async () =>
+        (await saveForeign(network, backend, 4, { counters: true })).match(/^\[\d+:\d+\] -A INPUT .*$/gm);
+      for (const { source } of families) await traffic.close(await traffic.hold(source(1), 4500, 3));
+      const before = await counters();
+      assert.match(before?.[0] ?? "", /^\[[1-9]/);
+      await api.putPolicy("web", { ports: [4501], maxConnections: 2, ban: { seconds: 60 } });
+      await api.patchPolicy("web", { maxConnections: 3 });
+      await api.putBan("10.9.0.77");
+      await api.deleteBan("10.9.0.77");
+      await api.deletePolicy("web");
+      assert.deepEqual(await counters(), before);
 
-    await service.restart();
-    assert.deepEqual(await foreignState(network, backend), before);
-    await service.stop();
-    assert.deepEqual(await foreignState(network, backend), before);
-    const purged = await service.purge();
-    assert.equal(purged.code, 0, purged.stderr);
-    assert.deepEqual(await foreignState(network, backend), before);
-    for (const [index, { family }] of families.entries()) assert.equal(await save(network, backend, family), untouched[index]);
-    assert.deepEqual(await listedAddresses(network, "DEFAULT"), ["198.51.100.9"]);
-    assert.equal(await lists(network), foreignLists);
-  });
-
-  test("one jump stands at the top of INPUT, and counters of foreign rules go on counting over edits", async () => {
-    await using scene = await createScene({
-      backend,
-      ports: [4500],
-      prepare: (network) => installForeignRules(network, backend),
+      for (const { family } of families) {
+        const input = (await save(network, backend, family)).split("\n").filter((line) => line.startsWith("-A INPUT"));
+        const jumps = input.filter((line) => /-[jg] CLD-/.test(line));
+        assert.deepEqual(jumps, input.slice(0, 1), "above an accept of established traffic");
+      }
     });
-    const { network, traffic, api } = scene;
-    const counters = async () =>
-      (await saveForeign(network, backend, 4, { counters: true })).match(/^\[\d+:\d+\] -A INPUT .*$/gm);
-    for (const { source } of families) await traffic.close(await traffic.hold(source(1), 4500, 3));
-    const before = await counters();
-    assert.match(before?.[0] ?? "", /^\[[1-9]/);
-    await api.putPolicy("web", { ports: [4501], maxConnections: 2, ban: { seconds: 60 } });
-    await api.patchPolicy("web", { maxConnections: 3 });
-    await api.putBan("10.9.0.77");
-    await api.deleteBan("10.9.0.77");
-    await api.deletePolicy("web");
-    assert.deepEqual(await counters(), before);
 
-    for (const { family } of families) {
-      const input = (await save(network, backend, family)).split("\n").filter((line) => line.startsWith("-A INPUT"));
-      const jumps = input.filter((line) => /-[jg] CLD-/.test(line));
-      assert.deepEqual(jumps, input.slice(0, 1), "above an accept of established traffic");
-    }
+    test(`foreign rules are byte-identical before and after ${edits} edits, over a restart and a purge`, async () => {
+      const { network, service } = stage();
+      const before = await foreignState(network, backend);
+      for (const [index, { family }] of families.entries())
+        assert.equal(await saveForeign(network, backend, family), untouched[index]);
+
+      const random = seededRandom(2);
+      for (let edit = 0; edit < edits; edit += crowd) {
+        await Promise.all(Array.from({ length: crowd }, () => randomEdit(stage(), random)));
+      }
+      assert.deepEqual(await foreignState(network, backend), before);
+
+      await service.restart();
+      assert.deepEqual(await foreignState(network, backend), before);
+      await service.stop();
+      assert.deepEqual(await foreignState(network, backend), before);
+      const purged = await service.purge();
+      assert.equal(purged.code, 0, purged.stderr);
+      assert.deepEqual(await foreignState(network, backend), before);
+      for (const [index, { family }] of families.entries()) assert.equal(await save(network, backend, family), untouched[index]);
+      assert.deepEqual(await listedAddresses(network, "DEFAULT"), ["198.51.100.9"]);
+      assert.equal(await lists(network), foreignLists);
+    });
   });
 
   test("rules that came about by many edits at the same time are those that a fresh kernel is given", async () => {

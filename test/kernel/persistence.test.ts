@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Api, banPath, type PolicyResource } from "../support/api.ts";
-import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { families, forBackendsSideBySide, save } from "../support/kernel.ts";
 import { createScene, type Scene } from "../support/scene.ts";
@@ -43,48 +42,18 @@ async function acknowledged(api: Api): Promise<unknown> {
 }
 
 /** The bans refuse, the policy limits, the rest works. */
-async function assertInForce({ traffic }: Scene): Promise<void> {
+async function assertInForce({ traffic }: Scene, offender: number): Promise<void> {
   for (const { source } of families) {
     for (const banned of [1, 2, 3]) assert.equal(await traffic.knock(source(banned), 4603), "refused");
     assert.equal(await traffic.knock(source(4), 4603), "connected");
-    const from = source(20);
+    const from = source(offender);
     await traffic.hold(from, 4601);
     assert.equal(await traffic.knock(from, 4601), "refused");
   }
 }
 
 forBackendsSideBySide((backend) => {
-  test("a SIGKILL and a restart bring back exactly what was acknowledged", async () => {
-    await using scene = await createScene({ backend, ports });
-    const { api, service, network } = scene;
-    await write(scene);
-    const before = await acknowledged(api);
-    const rules = await Promise.all(families.map(({ family }) => save(network, backend, family)));
-
-    await service.kill();
-    assert.deepEqual(await Promise.all(families.map(({ family }) => save(network, backend, family))), rules);
-    await service.restart();
-    assert.deepEqual(await acknowledged(api), before);
-    assert.deepEqual(await Promise.all(families.map(({ family }) => save(network, backend, family))), rules);
-    await assertInForce(scene);
-  });
-
-  test("a reboot brings back exactly what was acknowledged, though the kernel has forgotten everything", async () => {
-    await withDirectory(async (stateDirectory) => {
-      let before: unknown;
-      {
-        await using scene = await createScene({ backend, ports, stateDirectory });
-        await write(scene);
-        before = await acknowledged(scene.api);
-        await scene.service.kill();
-      }
-      await using scene = await createScene({ backend, ports, stateDirectory });
-      assert.deepEqual(await acknowledged(scene.api), before);
-      await assertInForce(scene);
-    });
-  });
-
-  describe("killed", { concurrency: 1 }, () => {
+  describe("one after another", { concurrency: 1 }, () => {
     const scene = shareScene({ backend, ports });
 
     test("a ban whose time ran out while the service was down is gone when it is back", async () => {
@@ -124,6 +93,30 @@ forBackendsSideBySide((backend) => {
       }
       const states = new Map((await api.policies()).map((policy) => [policy.name, policy.enforcement.state]));
       for (const name of policies) assert.equal(states.get(name), "enforced", `${name} was acknowledged`);
+    });
+
+    test("a SIGKILL and a restart bring back exactly what was acknowledged", async () => {
+      const { api, service, network } = scene();
+      await write(scene());
+      const before = await acknowledged(api);
+      const rules = await Promise.all(families.map(({ family }) => save(network, backend, family)));
+
+      await service.kill();
+      assert.deepEqual(await Promise.all(families.map(({ family }) => save(network, backend, family))), rules);
+      await service.restart();
+      assert.deepEqual(await acknowledged(api), before);
+      assert.deepEqual(await Promise.all(families.map(({ family }) => save(network, backend, family))), rules);
+      await assertInForce(scene(), 20);
+    });
+
+    test("a reboot brings back exactly what was acknowledged, though the kernel has forgotten everything", async () => {
+      const { api, service } = scene();
+      await write(scene());
+      const before = await acknowledged(api);
+      await service.kill();
+      await using rebooted = await createScene({ backend, ports, stateDirectory: service.stateDirectory });
+      assert.deepEqual(await acknowledged(rebooted.api), before);
+      await assertInForce(rebooted, 21);
     });
   });
 });
