@@ -36,17 +36,26 @@ events.on("test:fail", ({ name, file = name, details }) => {
   process.exitCode = testsFailed;
   // Those that failed are told of by themselves.
   if ("failureType" in details.error && details.error.failureType === "subtestsFailed") return;
-  if (!seen.has(file)) appendFileSync(failed, `${file}\n`);
-  seen.add(file);
+  // A process that comes to its end with a failed test may have had others before it.
+  for (const each of groupOf(file)) {
+    if (!seen.has(each)) appendFileSync(failed, `${each}\n`);
+    seen.add(each);
+  }
 });
 events.compose(new spec()).pipe(process.stdout);
+
+/** The file, and those that ran in the same process. */
+function groupOf(file: string): readonly string[] {
+  const names = together.find((some) => some.includes(basename(file, suffix)));
+  return names === undefined ? [file] : files.filter((one) => names.includes(basename(one, suffix)));
+}
 
 /** The files, with one that imports them in the place of those that run together. */
 function grouped(all: readonly string[]): string[] {
   const entries = all.map((file) => {
-    const group = together.find((names) => names.includes(basename(file, suffix)));
-    const present = group?.flatMap((name) => all.filter((one) => basename(one, suffix) === name)) ?? [];
-    return present.length > 1 ? importing(present) : file;
+    const order = together.flat();
+    const group = groupOf(file).toSorted((a, b) => order.indexOf(basename(a, suffix)) - order.indexOf(basename(b, suffix)));
+    return group.length > 1 ? importing(group) : file;
   });
   return [...new Set(entries)];
 }

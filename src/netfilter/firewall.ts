@@ -34,7 +34,7 @@ import { createPlanWriter } from "./plan-writer.ts";
 import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
-import { createTrial, ifRefused } from "./trial.ts";
+import { createTrial, ifUnfit, TablesChanged } from "./trial.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
 
@@ -138,12 +138,15 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
 
   const convergeAsFarAsKnown = async (desired: Desired, extent: PassExtent): Promise<PassReport> => {
     const known = last.tables();
-    if (extent === "whole" || known === null || !verified || kernelLists.flushed()) return convergeNow(desired, null);
-    return (await convergeNow(desired, known).catch(ifRefused(null))) ?? convergeNow(desired, null);
+    // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
+    const looking = desired.policies === keeper.policies();
+    const inPart = extent === "changes" && known !== null && verified && !kernelLists.flushed();
+    const report = inPart ? await convergeNow(desired, looking, known).catch(ifUnfit(null)) : null;
+    return report ?? (await convergeNow(desired, looking, null));
   };
 
   /** What a pass starts from. @param known the tables, which are not read then */
-  const lookAround = async (desired: Desired, known: Actual["tables"] | null) => {
+  const lookAround = async (desired: Desired, looking: boolean, known: Actual["tables"] | null) => {
     // Later, starts of programs would keep this process from its callers.
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
     const tablesNow = known === null ? readTables(isLarge ? "at once" : undefined) : Promise.resolve(known);
@@ -160,27 +163,26 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       await Promise.allSettled([tablesNow]);
       throw error;
     }
-    // The same policies as before: nobody asked for other rules, so that whatever differs is drift.
-    const looking = desired.policies === keeper.policies();
     // Both mostly wait.
     const [found, kept] = await Promise.all([
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
-    return { found, looking, ...kept };
+    return { found, ...kept };
   };
 
   /** @param known the tables, of which only what is to change is read then; null: they are read */
-  const convergeNow = async (desired: Desired, known: Actual["tables"] | null): Promise<PassReport> => {
-    const { found, looking, reading, state, running, removals } = await lookAround(desired, known);
+  const convergeNow = async (desired: Desired, looking: boolean, known: Actual["tables"] | null): Promise<PassReport> => {
+    const { found, reading, state, running, removals } = await lookAround(desired, looking, known);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
     const planned = await inTurns(planFor(acceptable(desired), actual));
-    if (known !== null && !(await last.isStillThere(known, planned))) return convergeNow(desired, null);
+    if (known !== null && !(await last.isStillThere(known, planned, desired.policies))) throw new TablesChanged();
     const differences = last.meddling(planned, found);
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
-    last.note(found, planned);
+    last.note(found, planned, desired.policies);
+    keeper.written(desired.policies);
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
     writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
@@ -206,7 +208,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         exclusive(async () => {
           assertWanted();
           // A question that hangs changes nothing, so that a pass need not wait for its end.
-          await withinTime(checkPatience, () => trial(desired));
+          await withinTime(checkPatience, (isWanted) => trial(desired, isWanted));
         }),
       ),
     keeper.policies,

@@ -1,5 +1,7 @@
-import { diffTable, tableAfter } from "./iptables/table-diff.ts";
-import type { FilterTable } from "./iptables/tables.ts";
+import type { Policy } from "../domain/policy.ts";
+import { type Chains, chainPrefix } from "./iptables/rule.ts";
+import { diffTable, holdsAsWritten, tableAfter } from "./iptables/table-diff.ts";
+import { chainsIn, type FilterTable } from "./iptables/tables.ts";
 import type { Plan } from "./plan.ts";
 import { type Actual, families } from "./planning.ts";
 
@@ -9,10 +11,13 @@ type Tables = Actual["tables"];
 export interface LastPass {
   /** Whether there was one. */
   ended(): boolean;
-  /** The tables as it left them; null when that is not sure. */
+  /** The tables as it left them; null when that is not sure, and where iptables prints rules in other words than they were written. */
   tables(): Tables | null;
-  /** Whether what a plan changes in those tables, and the way to it, is still as it was left. @throws {EnforcementDelayed} */
-  isStillThere(known: Tables, plan: Plan): Promise<boolean>;
+  /**
+   * Whether all that a plan for these policies concerns is still as it was left: the chains that it changes, those of policies that are
+   * others now, the way from `INPUT` to them, and what refuses those who are banned. @throws {EnforcementDelayed}
+   */
+  isStillThere(known: Tables, plan: Plan, policies: readonly Policy[]): Promise<boolean>;
   /** Whether its rules are those in the tables. */
   hasLeft(found: Tables): boolean;
   /**
@@ -20,8 +25,8 @@ export interface LastPass {
    * ban under a policy's earlier terms has ended, say.
    */
   meddling(plan: Plan, found: Tables): readonly string[];
-  /** A pass has found the tables so and carried the plan out. */
-  note(found: Tables, plan: Plan): void;
+  /** A pass has found the tables so and carried the plan for these policies out. */
+  note(found: Tables, plan: Plan, policies: readonly Policy[]): void;
   /** Something went wrong since: the tables have to be read. */
   doubt(): void;
 }
@@ -29,6 +34,8 @@ export interface LastPass {
 export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterTable, "isStill">>>): LastPass {
   let left: Plan | null = null;
   let tables: Tables | null = null;
+  let held: readonly Policy[] = [];
+  let wordForWord = false;
   const hasLeft = (found: Tables): boolean => {
     const chains = left?.chains;
     if (chains === undefined) return false;
@@ -37,8 +44,17 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
   return {
     ended: () => left !== null,
     tables: () => tables,
-    isStillThere: async (known, { tables: lines }) => {
-      const answers = families.map((family) => filterTables[family].isStill(known[family], lines[family]));
+    isStillThere: async (known, { tables: lines, chains }, policies) => {
+      const before = new Set(held);
+      const names = policies.filter((policy) => !before.has(policy)).map(({ name }) => name);
+      const answers = families.map((family) => {
+        const ofLines = chainsIn(lines[family]);
+        return filterTables[family].isStill(known[family], [
+          ...concerned(chains[family], new Set(names.flatMap((name) => [`CLD-P-${name}`, `CLD-O-${name}`]))),
+          ...ofLines.changed,
+          ...ofLines.removed,
+        ]);
+      });
       return (await Promise.all(answers)).every(Boolean);
     },
     hasLeft,
@@ -46,12 +62,28 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
       const strange = plan.obsoleteSets.filter((name) => !left?.sets.includes(name)).map((name) => `set ${name} not wanted`);
       return [...(hasLeft(found) ? [] : plan.rulesFound), ...plan.found, ...strange];
     },
-    note: (found, plan) => {
+    note: (found, plan, policies) => {
+      wordForWord ||= families.every((family) => holdsAsWritten(found[family], plan.chains[family], family));
       const after = (family: 4 | 6) => tableAfter(found[family], plan.chains[family], family);
-      [left, tables] = [plan, { 4: after(4), 6: after(6) }];
+      tables = wordForWord ? { 4: after(4), 6: after(6) } : null;
+      [left, held] = [plan, policies];
     },
     doubt: () => {
       tables = null;
     },
   };
 }
+
+/** The chains of some policies, those that lead to them, and those that are nobody's in particular. */
+function concerned(chains: Chains, own: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set([...own, ...[...chains.keys()].filter((chain) => !ofPolicies.test(chain))]);
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const [chain, rules] of chains)
+      if (!found.has(chain) && rules.some(({ target }) => "chain" in target && found.has(target.chain))) found.add(chain);
+  }
+  return found;
+}
+
+/** Chains that count for one policy, or lead to some. */
+const ofPolicies = new RegExp(`^${chainPrefix}(P-|O-|NEW)`);

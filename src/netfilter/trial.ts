@@ -14,8 +14,11 @@ export interface TrialOptions {
   readonly foresee: (desired: Desired, known: Actual["tables"] | null) => Promise<Plan>;
 }
 
-/** Asks the kernel whether it would accept what is desired. Rejects with `DomainError` `kernel-refused`, or `EnforcementDelayed`. */
-export type Trial = (desired: Desired) => Promise<void>;
+/**
+ * Asks the kernel whether it would accept what is desired. Rejects with `DomainError` `kernel-refused`, or `EnforcementDelayed`.
+ * @param assertWanted throws when nobody waits for the answer any more
+ */
+export type Trial = (desired: Desired, assertWanted: () => void) => Promise<void>;
 
 export function createTrial({ tables, last, foresee }: TrialOptions): Trial {
   const test = async (plan: Plan): Promise<true> => {
@@ -23,21 +26,27 @@ export function createTrial({ tables, last, foresee }: TrialOptions): Trial {
     await Promise.all(changed.map((family) => tables[family].test(testable(plan, family))));
     return true;
   };
-  return async (desired) => {
+  return async (desired, assertWanted) => {
     const known = last.tables();
     if (known !== null) {
       const plan = await foresee(desired, known);
       // Only the tables as they are tell whether a change is refused, or does not fit what somebody else has made of them.
-      if ((await last.isStillThere(known, plan)) && (await test(plan).catch(ifRefused(false)))) return;
+      if ((await last.isStillThere(known, plan, desired.policies)) && (await test(plan).catch(ifUnfit(false)))) return;
+      assertWanted();
     }
     await test(await foresee(desired, null));
   };
 }
 
-/** For `catch`: `value` where the kernel refuses; whatever else went wrong is passed on. */
-export function ifRefused<T>(value: T): (error: unknown) => T {
+/** Somebody else has changed what a plan was made for. */
+export class TablesChanged extends Error {
+  override readonly name = "TablesChanged";
+}
+
+/** For `catch`: `value` where the kernel refuses, or the tables are others; whatever else went wrong is passed on. */
+export function ifUnfit<T>(value: T): (error: unknown) => T {
   return (error) => {
-    if (error instanceof DomainError && error.code === "kernel-refused") return value;
+    if (error instanceof TablesChanged || (error instanceof DomainError && error.code === "kernel-refused")) return value;
     throw error;
   };
 }

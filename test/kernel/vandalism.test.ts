@@ -42,6 +42,7 @@ forSetupsSideBySide((setup) => {
     const { api, network } = scene();
     const random = seededRandom(backend === "nft" ? 5 : 6);
     let { count } = (await api.status()).passes.repairs;
+    const said = scene().service.logs().length;
     for (let round = 0; round < rounds; round += 1) {
       const done: string[] = [];
       for (let damage = 0; damage < perRound; damage += 1) done.push(await vandalise({ network, backend, withoutIpset }, random));
@@ -53,6 +54,6 @@ forSetupsSideBySide((setup) => {
       count = repairs.count;
     }
     assert.ok((await api.bans()).every((ban) => ban.enforced));
-    assert.match(scene().service.logs(), /the kernel differed and was put right/);
+    assert.match(scene().service.logs().slice(said), /the kernel differed and was put right/);
   });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { eventually } from "./eventually.ts";
-import { families, readSets, save } from "./kernel.ts";
+import { families, listedAddresses, readSets, save } from "./kernel.ts";
 import { createScene, type Scene, type SceneOptions } from "./scene.ts";
 
 export type SharedSceneOptions = Pick<SceneOptions, "backend" | "withoutIpset" | "ports">;
@@ -77,9 +77,10 @@ function kindOf({ backend, withoutIpset = false }: SharedSceneOptions): string {
   return `${backend} ${withoutIpset}`;
 }
 
-/** The rules of all, and the sets with their entries. */
+/** The rules of all, the operators' lists, and the sets with their entries. */
 async function kernelOf({ backend, withoutIpset }: SharedSceneOptions, { network }: Scene): Promise<string> {
   const rules = await Promise.all(families.map(({ family }) => save(network, backend, family)));
   const sets = withoutIpset === true ? [] : [...(await readSets(network))];
-  return JSON.stringify([rules, sets]);
+  const lists = await Promise.all(families.map(({ family }) => listedAddresses(network, `cld${family}-operator`)));
+  return JSON.stringify([rules, lists, sets]);
 }

@@ -5,7 +5,6 @@ import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { type Backend, legacyTables, programOf } from "./backend.ts";
-import { entryChain } from "./rule.ts";
 import { parseListedTable, parseRulesByTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
 import { areSame } from "./table-diff.ts";
 
@@ -14,10 +13,10 @@ export interface FilterTable {
   /** @param way "at once": by a program that is started for it, which is faster for thousands of rules @throws {EnforcementDelayed} when the list can't be had now */
   read(way?: "at once"): Promise<SavedTable>;
   /**
-   * Whether the chains that the lines change, and the way to them, are still as they were before; a few chains are listed in milliseconds,
-   * thousands of rules are not. False as well where that can't be told sooner than by reading the table.
+   * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
+   * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
    */
-  isStill(before: SavedTable, lines: readonly string[]): Promise<boolean>;
+  isStill(before: SavedTable, chains: readonly string[]): Promise<boolean>;
   /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
   readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
   /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
@@ -114,7 +113,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
   const saved = async (): Promise<SavedTable> => parseSavedTable(await savedText(["-t", "filter"]));
 
-  const legible = async (reading: () => Promise<SavedTable>): Promise<SavedTable> => {
+  const legible = async <Result>(reading: () => Promise<Result>): Promise<Result> => {
     try {
       return await reading();
     } catch (error) {
@@ -124,13 +123,10 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
   return {
     read: (way) => legible(async () => (way === "at once" ? undefined : await listed()) ?? (await saved())),
-    isStill: async (before, lines) => {
-      if (lines.length === 0) return true;
-      const { changed, removed } = chainsIn(lines);
-      const ours = [...new Set([entryChain, ...changed, ...removed])].filter((chain) => before.own.has(chain));
+    isStill: async (before, chains) => {
+      const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
-      // A program that hangs would hang once more for the whole table.
-      const now = await listed(["INPUT", ...ours], (end) => assertNoFault(restoreName, end));
+      const now = await legible(() => listed(["INPUT", ...ours], assertNotHung));
       if (now === undefined || !areSame(now.input, before.input)) return false;
       return ours.every((chain) => areSame(now.own.get(chain) ?? [], before.own.get(chain) ?? []));
     },
@@ -175,8 +171,16 @@ const earlierTables = ["raw", "mangle"] as const;
 /** So many chains are listed one by one; the whole table is listed as soon as more. */
 const manyChains = 64;
 
+/** A program that hangs would hang once more for the whole table. */
+function assertNotHung({ failure }: CommandResult): void {
+  if (failure === "hung" || failure === "timed-out") throw new EnforcementDelayed("iptables hangs and was ended");
+}
+
 /** The chains that lines for a restore change, and those that they remove. */
-function chainsIn(lines: readonly string[]): { readonly changed: readonly string[]; readonly removed: ReadonlySet<string> } {
+export function chainsIn(lines: readonly string[]): {
+  readonly changed: readonly string[];
+  readonly removed: ReadonlySet<string>;
+} {
   const [changed, removed] = [new Set<string>(), new Set<string>()];
   for (const line of lines) {
     const [, option, chain] = /^(:|-[A-Z] )(\S+)/.exec(line) ?? [];
