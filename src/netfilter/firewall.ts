@@ -182,7 +182,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
     last.note(found, planned, desired.policies);
-    keeper.written(desired.policies);
     if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
     writeEntries(lists, planned.recent);
     for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));

@@ -33,6 +33,20 @@ for (const withSets of [true, false]) {
     return host;
   };
 
+  test(`${where}, a ban that the kernel makes under a policy's earlier terms, while others can't be written, goes on`, async () => {
+    const host = createHost({ withSets });
+    const scoped = { ...mysql, ban: { ...classicBan, scope: "ports" as const } };
+    await host.firewall.converge(desire([scoped]));
+    const edited = desire([{ ...mysql, revision: 2 }]);
+    host.kernel.setFault("lock held");
+    await assert.rejects(host.firewall.converge(edited));
+    host.offend(scoped, address);
+    await assert.rejects(host.firewall.converge(edited));
+    host.kernel.setFault(null);
+    await host.firewall.converge(edited);
+    assertNear((await left(host))[address], 60_000, 1_200);
+  });
+
   describe(`${where}, a ban that the kernel made by itself comes back`, () => {
     test("after a flush, with the time that it had left, and with its cause", async () => {
       const host = await withBan();

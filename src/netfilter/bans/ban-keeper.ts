@@ -47,8 +47,6 @@ export interface BanKeeper {
    * @throws {EnforcementDelayed}
    */
   look(desired?: Desired, assertWanted?: () => void): Promise<KeptBans>;
-  /** The kernel has the rules of these policies now, and of no others. */
-  written(policies: readonly Policy[]): void;
   /** The policies that the last `settle` was about. */
   policies(): readonly Policy[];
   isProtected(address: string): boolean;
@@ -70,8 +68,6 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
   /** A reading and what follows from it must not meet another one's removals half way. */
   const exclusive = createExclusive();
   let present: readonly Policy[] = [];
-  /** Whose rules were written last; a `settle` can be followed by another one before there are others. */
-  let inKernel: readonly Policy[] = [];
   let activitySeen = "";
 
   const isProtected = (address: string): boolean => {
@@ -84,7 +80,7 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
 
   /** Bans that were made under a policy's earlier terms are read with those. */
   const observe = (reading: Reading, policies: readonly Policy[]): LedgerState => {
-    return ledger.observe(reading, [...new Set([...policies, ...present, ...inKernel])]);
+    return ledger.observe(reading, [...policies, ...present.filter((policy) => !policies.includes(policy))]);
   };
 
   /** Entries of these addresses in lists and sets of offenders. Each policy can have some, and a batch ten thousand addresses. */
@@ -144,9 +140,6 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
         const removals = removalsOf(desired ?? { policies: present, operatorBans: [], lifts: [], graces: [] }, reading, state);
         return { reading, state, running: state.bans.filter((ban) => !removals.ended.has(ban)), removals };
       }),
-    written: (policies) => {
-      inKernel = policies;
-    },
     policies: () => present,
     isProtected,
     activity: () => kernelLists.activityMark() !== activitySeen,
