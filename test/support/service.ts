@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { Agent, request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { CommandResult } from "./command-runner.ts";
@@ -110,10 +110,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     | { readonly pid: number; readonly ended: Promise<number>; readonly over: () => boolean; signal(name: NodeJS.Signals): void }
     | undefined;
 
-  let agent = new Agent();
   const launch = async (): Promise<void> => {
-    agent.destroy();
-    agent = new Agent({ keepAlive: true });
     const command = [...node, join(root, "dist/main.js")];
     const [program = "", ...args] = options.within ? [...options.within, directory.path, ...command] : command;
     const child = network.spawn("host", program, args, {
@@ -138,7 +135,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
   const readyOrOver = async (): Promise<boolean> =>
-    running?.over() === true || (await send(socketPath, agent, "GET", "/readyz", undefined, {})).status === 200;
+    running?.over() === true || (await send(socketPath, "GET", "/readyz", undefined, {})).status === 200;
   const end = async (signal: NodeJS.Signals): Promise<number> => {
     running?.signal(signal);
     return (await running?.ended) ?? -1;
@@ -153,7 +150,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   const dispose = async (): Promise<void> => {
     await end("SIGKILL");
-    agent.destroy();
     directory.remove();
   };
   try {
@@ -165,7 +161,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     stateDirectory,
     socketPath,
-    request: (method, path, body, headers = {}) => send(socketPath, agent, method, path, body, headers),
+    request: (method, path, body, headers = {}) => send(socketPath, method, path, body, headers),
     pid: () => running?.pid ?? -1,
     signal: (name) => running?.signal(name),
     stop: () => end("SIGTERM"),
@@ -188,7 +184,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
 function send(
   socketPath: string,
-  agent: Agent,
   method: string,
   path: string,
   body: unknown,
@@ -201,7 +196,7 @@ function send(
         socketPath,
         method,
         path,
-        agent,
+        agent: false,
         timeout: 30_000,
         headers: {
           ...(text === undefined
