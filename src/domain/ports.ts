@@ -171,8 +171,8 @@ export interface Position {
 }
 
 /**
- * How much of the rules a pass reads: all of them; or, where thousands would be had in a second only, those that it changes and the way to
- * them, while all others are taken to be as the last pass left them.
+ * How much of the rules a pass reads: all of them; or, as thousands take a second, those that a change concerns, while the rules of other
+ * policies are taken to be as the last pass left them.
  */
 export type PassExtent = "whole" | "changes";
 

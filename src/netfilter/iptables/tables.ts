@@ -126,7 +126,12 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     isStill: async (before, chains) => {
       const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
-      const now = await legible(() => listed(["INPUT", ...ours], assertNotHung));
+      const now = await legible(() =>
+        listed(["INPUT", ...ours], (end) => {
+          // It would hang once more for the whole table.
+          if (end.failure === "hung" || end.failure === "timed-out") assertAnswered(restoreName, end);
+        }),
+      );
       if (now === undefined || !areSame(now.input, before.input)) return false;
       return ours.every((chain) => areSame(now.own.get(chain) ?? [], before.own.get(chain) ?? []));
     },
@@ -170,11 +175,6 @@ const earlierTables = ["raw", "mangle"] as const;
 
 /** So many chains are listed one by one; the whole table is listed as soon as more. */
 const manyChains = 64;
-
-/** A program that hangs would hang once more for the whole table. */
-function assertNotHung({ failure }: CommandResult): void {
-  if (failure === "hung" || failure === "timed-out") throw new EnforcementDelayed("iptables hangs and was ended");
-}
 
 /** The chains that lines for a restore change, and those that they remove. */
 export function chainsIn(lines: readonly string[]): {
