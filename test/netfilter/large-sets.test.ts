@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseSetSizes } from "../../src/netfilter/ipset/saved-sets.ts";
+import { parseSetNumbers } from "../../src/netfilter/ipset/saved-sets.ts";
 import { sampleOperatorBan } from "../support/samples.ts";
 import { createHost, desire } from "./host.ts";
 
@@ -24,27 +24,27 @@ test("of tens of thousands of entries only the number is asked while none comes 
   assert.equal(host.ipset.started("save"), before + 1);
 });
 
-test("the text of ipset list -terse tells the number of entries of each set of this service", () => {
+test("the text of ipset list -terse tells the number of entries of each set of this service, and of rules that hold it", () => {
   const text = `Name: cld4-operator
 Type: hash:net
 Header: family inet hashsize 64 maxelem 262144 timeout 0
+Size in memory: 1384
+References: 2
 Number of entries: 3
 
 Name: foreign
 Type: hash:ip
+References: 9
 Number of entries: 5
 
 Name: cld6-grace
 Type: hash:net
+References: 0
 Number of entries: 0
 `;
-  assert.deepEqual(
-    [...parseSetSizes(text)],
-    [
-      ["cld4-operator", 3],
-      ["cld6-grace", 0],
-    ],
-  );
+  const read = (what: Parameters<typeof parseSetNumbers>[1]) => Object.fromEntries(parseSetNumbers(text, what));
+  assert.deepEqual(read("Number of entries"), { "cld4-operator": 3, "cld6-grace": 0 });
+  assert.deepEqual(read("References"), { "cld4-operator": 2, "cld6-grace": 0 });
 });
 
 test("an entry of a set that was read a while ago is compared with the time that it had then", async () => {

@@ -108,6 +108,15 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
     sets.delete(name);
   };
 
+  const listed = (terse: boolean): string => {
+    if (!terse) return [...sets.keys()].map((name) => `${name}\n`).join("");
+    const described = [...sets].map(([name, { entries }]) => {
+      const references = Number(isReferenced(name));
+      return `Name: ${name}\nType: hash:ip\nReferences: ${references}\nNumber of entries: ${entries.size}\n`;
+    });
+    return described.join("\n");
+  };
+
   const applyText = (text: string): CommandResult => {
     for (const [index, line] of text.split("\n").filter(Boolean).entries()) {
       try {
@@ -177,7 +186,7 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
       if (fault === "killed") return { ...answer(0), exitCode: null, failure: "timed-out" };
       if (fault === "no kernel module") return answer(1, "", "ipset v7.17: Cannot open session to kernel.\n");
       if (command === "destroy") return applyText(args.join(" "));
-      if (command === "list") return answer(0, listed(sets, args.includes("-terse")));
+      if (command === "list") return answer(0, listed(args.includes("-terse")));
       if (command === "save") {
         const text = saved();
         await gate;
@@ -199,9 +208,4 @@ function keyOf({ network, prefix }: Pick<StoredSet, "network" | "prefix">, addre
 
 function answer(exitCode: number, stdout = "", stderr = ""): CommandResult {
   return { exitCode, stdout, stderr };
-}
-
-function listed(sets: ReadonlyMap<string, { readonly entries: ReadonlyMap<string, unknown> }>, terse: boolean): string {
-  if (!terse) return [...sets.keys()].map((name) => `${name}\n`).join("");
-  return [...sets].map(([name, { entries }]) => `Name: ${name}\nType: hash:ip\nNumber of entries: ${entries.size}\n`).join("\n");
 }

@@ -18,13 +18,12 @@ export interface SavedSet {
   readonly entries: Map<string, SetEntry>;
 }
 
-/** How many entries each set of this service has, by the text of `ipset list -terse`. */
-export function parseSetSizes(text: string): ReadonlyMap<string, number> {
-  const sizes = new Map<string, number>();
-  for (const [, name = "", size] of text.matchAll(/^Name: (\S+)\n(?:(?!Name: ).*\n)*?Number of entries: (\d+)$/gm)) {
-    if (ownName.test(name)) sizes.set(name, Number(size));
-  }
-  return sizes;
+/** What the text of `ipset list -terse` tells of each set of this service. */
+export function parseSetNumbers(text: string, what: "Number of entries" | "References"): ReadonlyMap<string, number> {
+  const numbers = new Map<string, number>();
+  const pattern = new RegExp(`^Name: (\\S+)\n(?:(?!Name: ).*\n)*?${what}: (\\d+)$`, "gm");
+  for (const [, name = "", value] of text.matchAll(pattern)) if (ownName.test(name)) numbers.set(name, Number(value));
+  return numbers;
 }
 
 const ownName = /^cld[46]-[a-z0-9-]+$/;

@@ -1,10 +1,10 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { inTurns, type Steps } from "../../domain/steps.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
-import { parseSavedSets, parseSetSizes, type SavedSet, SetOutputError } from "./saved-sets.ts";
+import { parseSavedSets, parseSetNumbers, type SavedSet, SetOutputError } from "./saved-sets.ts";
 
 /** The only way to ipset. */
 export interface IpSets {
@@ -29,6 +29,12 @@ const remedy = "install Debian's package ipset, and load the modules ip_set, ip_
 /** What ipset can say although it does its work: that its version and the kernel's are not the same, for one. */
 const harmless = /^(Warning: .*)?$/;
 
+/**
+ * Milliseconds before each further look at sets that some rule holds: nftables frees what a rule held some time after it has answered that
+ * the rule is removed. What is held longer is held by a rule of somebody else.
+ */
+const releasePauses = [10, 20, 40, 80, 160];
+
 /** The name of a set that is always there once there are sets of ours: listing it tells that all before it is done. */
 const mark = operatorName(4);
 
@@ -39,8 +45,15 @@ const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})+ipset v\\
 /** Entries, and characters of what was printed for them and for those of others, up to which a session is asked. */
 const [fewEntries, shortText] = [1000, 64 * 1024];
 
-/** @param open sessions with ipset; without them, and where they do not answer, each request starts a program */
-export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
+/**
+ * @param open sessions with ipset; without them, and where they do not answer, each request starts a program
+ * @param wait for so many milliseconds
+ */
+export function createIpSets(
+  run: RunCommand,
+  open?: OpenSession,
+  wait: (milliseconds: number) => Promise<unknown> = setTimeout,
+): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
   const reader = open?.("ipset", ["-"], greeting);
@@ -94,6 +107,24 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
       return undefined;
     });
   };
+
+  const numbers = async (what: Parameters<typeof parseSetNumbers>[1]): Promise<ReadonlyMap<string, number>> =>
+    parseSetNumbers((await told(counter, "list -terse")) ?? (await ask(["list", "-terse"])), what);
+
+  /** Waits until no rule holds the sets, as far as that is a matter of time; the result is those that are held still. */
+  const heldFor = async (names: readonly string[]): Promise<ReadonlySet<string>> => {
+    const held = async (): Promise<ReadonlySet<string>> => {
+      const references = await numbers("References");
+      return new Set(names.filter((name) => (references.get(name) ?? 0) > 0));
+    };
+    let found = await held();
+    for (const pause of releasePauses) {
+      if (found.size === 0) break;
+      await wait(pause);
+      found = await held();
+    }
+    return found;
+  };
   return {
     unavailable: async () => {
       const probed = await run("ipset", ["restore", "-exist"], probe);
@@ -119,17 +150,19 @@ export function createIpSets(run: RunCommand, open?: OpenSession): IpSets {
         throw error;
       }
     },
-    sizes: async () => parseSetSizes((await told(counter, "list -terse")) ?? (await ask(["list", "-terse"]))),
+    sizes: () => numbers("Number of entries"),
     restore,
     destroy: async (names) => {
+      const held = await heldFor(names);
+      const free = names.filter((name) => !held.has(name));
       try {
-        await restore(names.map((name) => `destroy ${name}`));
-        return [];
+        if (free.length > 0) await restore(free.map((name) => `destroy ${name}`));
+        return [...held];
       } catch (error) {
         if (!(error instanceof EnforcementDelayed)) throw error;
       }
-      const stuck: string[] = [];
-      for (const name of names) {
+      const stuck = [...held];
+      for (const name of free) {
         const result = await run("ipset", ["destroy", name]);
         if (result.exitCode === 0 || /does not exist/.test(result.stderr)) continue;
         if (!/in use/.test(result.stderr)) throw new EnforcementDelayed(`ipset destroy fails: ${said(result)}`);

@@ -11,7 +11,9 @@ function answering(...answers: readonly Partial<CommandResult>[]) {
     calls.push(call);
     return { exitCode: 0, stdout: "", stderr: "", ...(answers[calls.length - 1] ?? answers.at(-1)) };
   };
-  return { sets: createIpSets(run), calls };
+  const pauses: number[] = [];
+  const wait = async (milliseconds: number) => pauses.push(milliseconds);
+  return { sets: createIpSets(run, undefined, wait), calls, pauses };
 }
 
 const missing = { exitCode: null, failure: "not-found" };
@@ -232,17 +234,37 @@ describe("sets that are destroyed", () => {
     exitCode: 1,
     stderr: "ipset v7.17: Error in line 1: Set cannot be destroyed: it is in use by a kernel component\n",
   };
+  const list = ["ipset", ["list", "-terse"]];
+  /** What `list -terse` tells of rules that hold the sets a and b. */
+  const heldBy = (a: number, b: number): Partial<CommandResult> => ({
+    stdout: `Name: cld4-a\nReferences: ${a}\nNumber of entries: 1\n\nName: cld4-b\nReferences: ${b}\nNumber of entries: 1\n`,
+  });
+  const free = heldBy(0, 0);
 
   test("are destroyed by one program where nothing keeps them", async () => {
-    const { sets, calls } = answering({});
+    const { sets, calls } = answering(free, {});
     assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), []);
-    assert.deepEqual(calls, [["ipset", ["restore", "-exist"], "destroy cld4-a\ndestroy cld4-b\n"]]);
+    assert.deepEqual(calls, [list, ["ipset", ["restore", "-exist"], "destroy cld4-a\ndestroy cld4-b\n"]]);
   });
 
   test("are named where rules of others keep them, and the rest goes all the same", async () => {
-    const { sets, calls } = answering(inUse, inUse, {});
+    const held = heldBy(1, 0);
+    const { sets, calls, pauses } = answering(held, held, held, held, held, held, {});
     assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
-    assert.deepEqual(calls.slice(1), [
+    assert.deepEqual(pauses, [10, 20, 40, 80, 160]);
+    assert.deepEqual(calls.slice(6), [["ipset", ["restore", "-exist"], "destroy cld4-b\n"]]);
+  });
+
+  test("are waited for while the kernel frees the rules that held them", async () => {
+    const { sets, calls, pauses } = answering(heldBy(1, 1), heldBy(0, 2), free, {});
+    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), []);
+    assert.deepEqual([calls.length, pauses], [4, [10, 20]]);
+  });
+
+  test("are destroyed one by one where some can't be", async () => {
+    const { sets, calls } = answering(free, inUse, inUse, {});
+    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
+    assert.deepEqual(calls.slice(2), [
       ["ipset", ["destroy", "cld4-a"]],
       ["ipset", ["destroy", "cld4-b"]],
     ]);
@@ -250,12 +272,16 @@ describe("sets that are destroyed", () => {
 
   test("are not kept by anything where they are gone already", async () => {
     const gone = { exitCode: 1, stderr: "ipset v7.17: The set with the given name does not exist\n" };
-    assert.deepEqual(await answering(inUse, gone).sets.destroy(["cld4-a"]), []);
+    assert.deepEqual(await answering(free, inUse, gone).sets.destroy(["cld4-a"]), []);
   });
 
   test("delay enforcement where the program can't be started", async () => {
-    await assert.rejects(answering(missing).sets.destroy(["cld4-a"]), delayed(/ipset destroy fails: the program is missing/));
-    await assert.rejects(answering(inUse, broken).sets.destroy(["cld4-a"]), delayed(/Operation not permitted/));
-    await assert.rejects(answering(inUse, { exitCode: null }).sets.destroy(["cld4-a"]), delayed(/ended by a signal/));
+    await assert.rejects(answering(missing).sets.destroy(["cld4-a"]), delayed(/ipset list fails: the program is missing/));
+    await assert.rejects(
+      answering(free, missing).sets.destroy(["cld4-a"]),
+      delayed(/ipset destroy fails: the program is missing/),
+    );
+    await assert.rejects(answering(free, inUse, broken).sets.destroy(["cld4-a"]), delayed(/Operation not permitted/));
+    await assert.rejects(answering(free, inUse, { exitCode: null }).sets.destroy(["cld4-a"]), delayed(/ended by a signal/));
   });
 });
