@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PolicyInput } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
-import { familiesOf, forSetups } from "../support/kernel.ts";
+import { type FamilyAddresses, familiesOf, forSetups } from "../support/kernel.ts";
 import { shareScene } from "../support/shared-scenes.ts";
 
 const [other, first, second] = [4800, 4801, 4802];
@@ -13,22 +13,23 @@ forSetups((setup) => {
   const ban = { seconds: 600 };
   const policy = (port: number): PolicyInput => ({ ports: [port], maxConnections: 1, ban });
 
-  for (const { family, source, subject } of familiesOf(setup)) {
-    /** Whether the kernel refuses source `n` everywhere; the list of bans has to say so too. */
-    const isBanned = async (n: number, after: string): Promise<boolean> => {
-      const { traffic, api } = scene();
-      const listed = await api.ban(subject(n));
-      const outcome = await traffic.knock(source(n), other);
-      assert.equal(listed !== undefined, outcome !== "connected", `${after}: ${outcome}, listed as ${JSON.stringify(listed)}`);
-      return listed !== undefined;
-    };
-    const offend = async (n: number, port: number): Promise<void> => {
-      const { traffic } = scene();
-      const held = await traffic.hold(source(n), port);
-      assert.notEqual(await traffic.knock(source(n), port, 300), "connected");
-      await traffic.close(held);
-    };
+  /** Whether the kernel refuses source `n` everywhere; the list of bans has to say so too. */
+  const isBanned = async ({ source, subject }: FamilyAddresses, n: number, after: string): Promise<boolean> => {
+    const { traffic, api } = scene();
+    const listed = await api.ban(subject(n));
+    const outcome = await traffic.knock(source(n), other);
+    assert.equal(listed !== undefined, outcome !== "connected", `${after}: ${outcome}, listed as ${JSON.stringify(listed)}`);
+    return listed !== undefined;
+  };
+  const offend = async ({ source }: FamilyAddresses, n: number, port: number): Promise<void> => {
+    const { traffic } = scene();
+    const held = await traffic.hold(source(n), port);
+    assert.notEqual(await traffic.knock(source(n), port, 300), "connected");
+    await traffic.close(held);
+  };
 
+  for (const addresses of familiesOf(setup)) {
+    const { family, source, subject } = addresses;
     describe(`over IPv${family}`, () => {
       test("whatever is done to a policy, who is listed as banned is refused and who is not gets in", async () => {
         const { api } = scene();
@@ -49,14 +50,14 @@ forSetups((setup) => {
         for (const [edit, staysBanned] of edits) {
           const what = JSON.stringify(edit);
           await api.putPolicy("edited", policy(first));
-          await offend(1, first);
-          assert.equal(await isBanned(1, `before ${what}`), true);
+          await offend(addresses, 1, first);
+          assert.equal(await isBanned(addresses, 1, `before ${what}`), true);
           if (edit === null) await api.deletePolicy("edited");
           else await api.patchPolicy("edited", edit);
-          const still = await isBanned(1, `after ${what}`);
+          const still = await isBanned(addresses, 1, `after ${what}`);
           if (staysBanned) assert.equal(still, true, `after ${what}`);
           if (still) await api.deleteBan(subject(1));
-          assert.equal(await isBanned(1, `lifted after ${what}`), false);
+          assert.equal(await isBanned(addresses, 1, `lifted after ${what}`), false);
         }
         await api.deletePolicy("bystander");
         await api.deletePolicy("edited").catch(() => undefined);
@@ -66,14 +67,14 @@ forSetups((setup) => {
         const { api } = scene();
         await api.putPolicy("one", policy(first));
         await api.putPolicy("two", policy(second));
-        await offend(11, first);
-        await offend(12, second);
+        await offend(addresses, 11, first);
+        await offend(addresses, 12, second);
         const blamed = async (n: number) => (await api.ban(subject(n)))?.causes.map((cause) => cause.policy);
         assert.deepEqual([await blamed(11), await blamed(12)], [["one"], ["two"]]);
 
         await api.deletePolicy("one");
-        assert.equal(await isBanned(11, "its policy is gone"), false);
-        assert.equal(await isBanned(12, "its policy stands"), true);
+        assert.equal(await isBanned(addresses, 11, "its policy is gone"), false);
+        assert.equal(await isBanned(addresses, 12, "its policy stands"), true);
         await api.deletePolicy("two");
       });
 
@@ -81,10 +82,10 @@ forSetups((setup) => {
         const { api } = scene();
         await api.putPolicy("one", { ...policy(first), ban: { seconds: 1 } });
         await api.putPolicy("two", { ...policy(second), ban: { seconds: 1 } });
-        await offend(21, first);
+        await offend(addresses, 21, first);
         await eventually("the first ban ends", async () => (await api.ban(subject(21))) === undefined);
         await eventually("the source gets in", async () => (await scene().traffic.knock(source(21), other)) === "connected");
-        await offend(21, second);
+        await offend(addresses, 21, second);
         assert.deepEqual(
           (await api.ban(subject(21)))?.causes.map((cause) => cause.policy),
           ["two"],
@@ -92,20 +93,23 @@ forSetups((setup) => {
         await api.deletePolicy("one");
         await api.deletePolicy("two");
       });
-
-      test("a ban goes on over an edit of its policy's ban and a restart of the service, with its own time", async () => {
-        const { api, service } = scene();
-        await api.putPolicy("edited", policy(first));
-        await offend(31, first);
-        const before = await api.ban(subject(31));
-        await api.patchPolicy("edited", { ban: { seconds: 60 }, rejectWith: "drop" });
-        await service.restart();
-        assert.equal(await isBanned(31, "after a restart"), true);
-        const shift = Date.parse((await api.ban(subject(31)))?.expiresAt ?? "") - Date.parse(before?.expiresAt ?? "");
-        assert.ok(Math.abs(shift) < 200, `its end moved by ${shift} ms`);
-        await api.deletePolicy("edited");
-        assert.equal(await isBanned(31, "its policy is gone"), false);
-      });
     });
   }
+
+  test("a ban goes on over an edit of its policy's ban and a restart of the service, with its own time", async () => {
+    const { api, service } = scene();
+    await api.putPolicy("edited", policy(first));
+    for (const one of familiesOf(setup)) await offend(one, 31, first);
+    const bansOfAll = () => Promise.all(familiesOf(setup).map(({ subject }) => api.ban(subject(31))));
+    const before = await bansOfAll();
+    await api.patchPolicy("edited", { ban: { seconds: 60 }, rejectWith: "drop" });
+    await service.restart();
+    for (const one of familiesOf(setup)) assert.equal(await isBanned(one, 31, "after a restart"), true);
+    for (const [index, ban] of (await bansOfAll()).entries()) {
+      const shift = Date.parse(ban?.expiresAt ?? "") - Date.parse(before[index]?.expiresAt ?? "");
+      assert.ok(Math.abs(shift) < 200, `its end moved by ${shift} ms`);
+    }
+    await api.deletePolicy("edited");
+    for (const one of familiesOf(setup)) assert.equal(await isBanned(one, 31, "its policy is gone"), false);
+  });
 });

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { banPath } from "../support/api.ts";
-import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   type Backend,
@@ -122,6 +121,10 @@ forBackendsSideBySide((backend) => {
       });
     });
     after(() => scene?.dispose());
+    const ownRules = async ({ network }: Scene): Promise<readonly string[]> => {
+      const texts = await Promise.all(families.map(({ family }) => save(network, backend, family)));
+      return texts.flatMap((text) => text.split("\n").filter((line) => line.includes("CLD-"))).sort();
+    };
     const stage = (): Scene => scene ?? assert.fail("the scene was not made");
 
     test("one jump stands at the top of INPUT, and counters of foreign rules go on counting over edits", async () => {
@@ -145,8 +148,8 @@ forBackendsSideBySide((backend) => {
       }
     });
 
-    test(`foreign rules are byte-identical before and after ${edits} edits, over a restart and a purge`, async () => {
-      const { network, service } = stage();
+    test(`foreign rules are byte-identical before and after ${edits} edits, over a restart and a stop`, async () => {
+      const { network, service, api } = stage();
       const before = await foreignState(network, backend);
       for (const [index, { family }] of families.entries())
         assert.equal(await saveForeign(network, backend, family), untouched[index]);
@@ -157,40 +160,32 @@ forBackendsSideBySide((backend) => {
       }
       assert.deepEqual(await foreignState(network, backend), before);
 
+      await eventually("nothing is pending", async () =>
+        (await api.policies()).every((policy) => policy.enforcement.state !== "pending"),
+      );
+      const grown = await ownRules(stage());
       await service.restart();
       assert.deepEqual(await foreignState(network, backend), before);
       await service.stop();
       assert.deepEqual(await foreignState(network, backend), before);
+      assert.deepEqual(await ownRules(stage()), grown);
+    });
+
+    test("rules that came about by many edits at the same time are those that a fresh kernel is given", async () => {
+      const { stateDirectory } = stage().service;
+      await using fresh = await createScene({ backend, ports: [], stateDirectory });
+      const given = await ownRules(fresh);
+      assert.ok(given.length > 10, `${given.length} rules`);
+      assert.deepEqual(await ownRules(stage()), given);
+    });
+
+    test("a purge leaves the rules of others as they were before there was a service", async () => {
+      const { network, service } = stage();
       const purged = await service.purge();
       assert.equal(purged.code, 0, purged.stderr);
-      assert.deepEqual(await foreignState(network, backend), before);
       for (const [index, { family }] of families.entries()) assert.equal(await save(network, backend, family), untouched[index]);
       assert.deepEqual(await listedAddresses(network, "DEFAULT"), ["198.51.100.9"]);
       assert.equal(await lists(network), foreignLists);
-    });
-  });
-
-  test("rules that came about by many edits at the same time are those that a fresh kernel is given", async () => {
-    await withDirectory(async (stateDirectory) => {
-      const ownRules = async ({ network }: Scene): Promise<readonly string[]> => {
-        const texts = await Promise.all(families.map(({ family }) => save(network, backend, family)));
-        return texts.flatMap((text) => text.split("\n").filter((line) => line.includes("CLD-"))).sort();
-      };
-      let grown: readonly string[];
-      {
-        await using scene = await createScene({ backend, ports: [], stateDirectory });
-        const random = seededRandom(3);
-        for (let round = 0; round < 4; round += 1) {
-          await Promise.all(Array.from({ length: 15 }, () => randomEdit(scene, random)));
-        }
-        await eventually("nothing is pending", async () =>
-          (await scene.api.policies()).every((policy) => policy.enforcement.state !== "pending"),
-        );
-        grown = await ownRules(scene);
-        await scene.service.stop();
-      }
-      await using fresh = await createScene({ backend, ports: [], stateDirectory });
-      assert.deepEqual(await ownRules(fresh), grown);
     });
   });
 });

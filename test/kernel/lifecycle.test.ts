@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import type { BanResource } from "../support/api.ts";
 import { withDirectory } from "../support/directories.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Backend, families, forBackendsSideBySide, program, save } from "../support/kernel.ts";
@@ -19,31 +20,34 @@ function saveAll(network: Network, backend: Backend): Promise<readonly string[]>
   return Promise.all(families.map(({ family }) => save(network, backend, family)));
 }
 
-/** Three sources of both families: at the limit of a policy, banned by the kernel, banned by an operator. */
+/** Four sources of both families: two at the limit of a policy, one banned by the kernel, one by an operator. */
 interface Sources {
   readonly limited: number;
+  readonly limitedToo: number;
   readonly banned: number;
   readonly byOperator: number;
 }
 
-/** @param first the number of the first source, of which a test has three to itself */
+/** @param first the number of the first source, of which a test has four to itself */
 async function prepareSources({ api, traffic }: Scene, first: number): Promise<Sources> {
   await api.putPolicy("limited", { ports: [limited], maxConnections: 2, ban: { seconds: 600 } });
   for (const { source } of families) {
     await traffic.hold(source(first), limited, 2);
+    await traffic.hold(source(first + 3), limited, 2);
     await traffic.hold(source(first + 1), limited, 2);
     assert.equal(await traffic.knock(source(first + 1), limited), "refused");
     await api.putBan(source(first + 2));
   }
-  return { limited: first, banned: first + 1, byOperator: first + 2 };
+  return { limited: first, limitedToo: first + 3, banned: first + 1, byOperator: first + 2 };
 }
 
-async function assertInForce({ traffic }: Scene, sources: Sources): Promise<void> {
+/** @param atLimit who is at the limit, and is banned when he tries once more */
+async function assertInForce({ traffic }: Scene, sources: Sources, atLimit: number): Promise<void> {
   for (const { source } of families) {
     for (const refused of [sources.banned, sources.byOperator])
       assert.equal(await traffic.knock(source(refused), other), "refused");
-    assert.equal(await traffic.knock(source(sources.limited), other), "connected");
-    assert.equal(await traffic.knock(source(sources.limited), limited), "refused", "its two connections are still counted");
+    assert.equal(await traffic.knock(source(atLimit), other), "connected");
+    assert.equal(await traffic.knock(source(atLimit), limited), "refused", "its two connections are still counted");
   }
 }
 
@@ -51,33 +55,26 @@ forBackendsSideBySide((backend) => {
   describe("with limits and bans in the kernel", { concurrency: 1 }, () => {
     const scene = shareScene({ backend, ports });
 
-    test("stopping ends with 0, leaves every rule and list, and what they do", async () => {
-      const { network, service } = scene();
-      const sources = await prepareSources(scene(), 10);
-      const before = await saveAll(network, backend);
-      assert.equal(await service.stop(), 0);
-      assert.deepEqual(await saveAll(network, backend), before);
-      await assertInForce(scene(), sources);
-      await service.restart();
-    });
-
     for (const [first, how, end] of [
-      [20, "a stop", (service: Service) => service.stop()],
+      [20, "a stop", async (service: Service) => assert.equal(await service.stop(), 0)],
       [30, "a SIGKILL", (service: Service) => service.kill()],
     ] as const) {
-      test(`a start after ${how} finds its rules in place and writes nothing: counts and bans go on`, async () => {
+      test(`${how} leaves every rule and list, and what they do; a start finds them and writes nothing: counts and bans go on`, async () => {
         const { network, service, api } = scene();
         const sources = await prepareSources(scene(), first);
         const before = await saveAll(network, backend);
         const bans = await api.bans();
         await end(service);
+        assert.deepEqual(await saveAll(network, backend), before);
+        await assertInForce(scene(), sources, sources.limited);
         await service.restart();
         assert.deepEqual(await saveAll(network, backend), before);
-        assert.deepEqual(
-          (await api.bans()).map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]),
-          bans.map((ban) => [ban.address, ban.causes.map((cause) => cause.by)]),
-        );
-        await assertInForce(scene(), sources);
+        const causes = ({ address, causes }: BanResource) => [address, causes.map(({ by }) => by)];
+        const meanwhile = new Set(families.map(({ subject }) => subject(sources.limited)));
+        const after = await api.bans();
+        assert.deepEqual(after.filter(({ address }) => !meanwhile.has(address)).map(causes), bans.map(causes));
+        assert.equal(after.length, bans.length + meanwhile.size, "and those whom the kernel banned while it was down");
+        await assertInForce(scene(), sources, sources.limitedToo);
       });
     }
 

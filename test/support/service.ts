@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,16 +19,13 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 /** Every other program that the service and the way into its namespace need, but ipset. */
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 
+/** How V8 compiles: as `npm start` tells it to, unless whoever runs many tests at a time says otherwise. */
+const compilation =
+  process.env["CONNLIMITD_TEST_COMPILATION"] ?? "--invocation-count-for-maglev=2000 --invocation-count-for-maglev-osr=500";
 /** Node with the flags of `npm start`, which also sets MALLOC_ARENA_MAX. */
-const node = [
-  process.execPath,
-  "--max-semi-space-size=4",
-  "--heap-growing-percent=25",
-  "--invocation-count-for-maglev=2000",
-  "--invocation-count-for-maglev-osr=500",
-];
+const node = [process.execPath, "--max-semi-space-size=4", "--heap-growing-percent=25", ...compilation.split(" ")];
 /** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
-const compileCache = join(root, "node_modules/.cache/connlimitd-test-service");
+const compileCache = join(root, "node_modules/.cache/connlimitd-test-service", compilation.replaceAll(" ", ""));
 
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {
@@ -135,7 +133,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
   const readyOrOver = async (): Promise<boolean> =>
-    running?.over() === true || (await send(socketPath, "GET", "/readyz", undefined, {})).status === 200;
+    running?.over() === true ||
+    (existsSync(socketPath) && (await send(socketPath, "GET", "/readyz", undefined, {})).status === 200);
   const end = async (signal: NodeJS.Signals): Promise<number> => {
     running?.signal(signal);
     return (await running?.ended) ?? -1;
