@@ -1,5 +1,5 @@
-// Runs files of tests in their order, AT-ONCE at a time: node scripts/kernel-tests.ts AT-ONCE FAILED FILE...
-// Some run in one process, at the place of the first of them.
+// Runs files of tests, AT-ONCE at a time, the longest first: node scripts/kernel-tests.ts AT-ONCE FAILED FILE...
+// Some run in one process.
 // Writes the names of those with a failed test to FAILED. Exits with 3 when tests failed, and with another code when they could not all be run.
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +26,12 @@ const together: readonly (readonly string[])[] = [
   ["crashes", "faults-at-start-and-stop"],
   ["plan", "quiet"],
   ["recent-lifetime", "recent-entries", "refusal", "transactions", "connlimit-counts"],
+];
+
+/** Those that take longest, also those that mostly wait: so that none of them is left when all others are over. */
+const longest = [
+  ...["reboot", "attribution", "looking", "limits", "door", "confirmations", "plan", "recent-lifetime"],
+  ...["healing", "persistence", "faults", "lockout-random", "crashes", "foreign-rules", "model"],
 ];
 
 const [atOnce = "1", failed = "/dev/null", ...files] = process.argv.slice(2);
@@ -65,11 +71,14 @@ function groupOf(file: string): readonly string[] {
 
 /** The files, with one that imports them in the place of those that run together. */
 function grouped(all: readonly string[]): string[] {
-  const entries = all.map((file) => {
-    const order = together.flat();
-    const group = groupOf(file).toSorted((a, b) => order.indexOf(basename(a, suffix)) - order.indexOf(basename(b, suffix)));
-    return group.length > 1 ? importing(group) : file;
-  });
+  const rank = (file: string): number => longest.toReversed().indexOf(basename(file, suffix));
+  const entries = all
+    .toSorted((a, b) => rank(b) - rank(a))
+    .map((file) => {
+      const order = together.flat();
+      const group = groupOf(file).toSorted((a, b) => order.indexOf(basename(a, suffix)) - order.indexOf(basename(b, suffix)));
+      return group.length > 1 ? importing(group) : file;
+    });
   return [...new Set(entries)];
 }
 

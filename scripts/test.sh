@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every test: the kernel tests side by side, as they mostly wait, the longest first, and all others beside them in one process of their own. Those that
+# Runs every test: the kernel tests side by side, as they mostly wait, and all others beside them in one process of their own. Those that
 # promise times for thousands of sources or under a held lock come last, with the machine to themselves. What fails is run once more by
 # itself: the promises about time hold on a machine that has CPU to spare.
 # The compile cache spares the many short-lived processes the work of stripping types.
@@ -20,7 +20,6 @@ trap 'exit 130' INT TERM
 
 kernel_files() { find test/kernel -name '*.test.ts' | sort | grep "$@"; }
 alone='/(botnet|capacity|held-lock)\.test\.ts$'
-long='/(attribution|confirmations|faults|foreign-rules|grace|healing|limits|lockout-random|model|persistence|reboot|recent-lifetime)\.test\.ts$'
 # The number of files at a time, and the files.
 run_kernel_tests() {
   at_once=$1 && shift
@@ -46,7 +45,7 @@ others=$!
 some_failed=
 broken=
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 4 $(kernel_files -E "$long") $(kernel_files -vE "$long|$alone")
+run_kernel_tests 4 $(kernel_files -vE "$alone")
 wait "$others"
 others_status=$?
 others=
