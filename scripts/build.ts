@@ -24,6 +24,23 @@ function replacing(name: string, module: RegExp, text: string, by: string): Plug
   return { name, transform: { filter: { id: module }, handler }, buildEnd };
 }
 
+/**
+ * An `import` of a module of Node's own reads everything that this exports, and so loads what it would load when it is asked for first. The
+ * same module had by its name gives what was asked for.
+ */
+const builtinsByName: Plugin = {
+  name: "modules of Node's own are had by their names",
+  renderChunk: (code) => {
+    const rendered = code.replace(/^import (?:([\w$]+)(?:, )?)?(\{.*\})? from "(node:[\w/]+)";$/gm, (_, whole, parts, module) => {
+      const names = [whole, parts?.replaceAll(" as ", ": ")].filter(Boolean);
+      return names.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(" ");
+    });
+    const [left] = /^import .*"node:.*$/m.exec(rendered) ?? [];
+    if (left !== undefined) throw new Error(`a module of Node's own is still imported: ${left}`);
+    return rendered;
+  },
+};
+
 await build({
   input: { "ajv-compiler": validatorMaker },
   platform: "node",
@@ -37,6 +54,17 @@ await build({
   // Loaded by name, when they are needed first.
   external: [validatorMaker, "@fastify/swagger", "@fastify/swagger-ui"],
   plugins: [
+    builtinsByName,
+    replacing(
+      "what TLS and HTTP/2 are made of is loaded when a server of theirs is made",
+      /\/fastify\/lib\/server\.js$/,
+      "const https = require('node:https')\nconst http2 = require('node:http2')\n",
+      `const https = { createServer: (...args) => require("node:https").createServer(...args) };
+      const http2 = {
+        createServer: (...args) => require("node:http2").createServer(...args),
+        createSecureServer: (...args) => require("node:http2").createSecureServer(...args),
+      };\n`,
+    ),
     replacing(
       "the maker of validators is beside the bundle",
       /\/lazy-validators\.ts$/,

@@ -1,7 +1,6 @@
 import type { RequestListener, Server, ServerOptions } from "node:http";
-import { createServer as createTlsServer } from "node:https";
 import type { ListenerTls } from "./listener-tls.ts";
-import { createServer } from "./node-http.ts";
+import { createServer, loadHttps } from "./node-http.ts";
 import { noteAnswers } from "./problems/client-errors.ts";
 
 /** All in milliseconds. A slow client is cut off; a handler answers well within the idle time, as it waits two seconds at most for the kernel. */
@@ -28,7 +27,7 @@ export function createHttpServer(handler: RequestListener, tls: ListenerTls | un
   const server =
     tls === undefined
       ? createServer(serverOptions, handler)
-      : createTlsServer({ ...serverOptions, handshakeTimeout, ...tls }, handler);
+      : loadHttps().createServer({ ...serverOptions, handshakeTimeout, ...tls }, handler);
   noteAnswers(server);
   server.setTimeout(idleTimeout);
   // RFC 9110, 10.1.1: an expectation that is not known may be ignored.

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
-import { Server as TlsServer } from "node:https";
-import { createSecureContext, type TlsOptions } from "node:tls";
+import type { TlsOptions } from "node:tls";
+import { loadHttps, loadTls } from "./node-http.ts";
 
 /** Certificates of a TCP listener; with `ca` and `requestCert`, clients have to show one too. */
 export type ListenerTls = Pick<TlsOptions, "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized">;
@@ -19,7 +19,7 @@ export function readListenerTls({ cert, key, clientCa }: TlsPaths): ListenerTls 
   const files = { cert: readFileSync(cert), key: readFileSync(key) };
   const tls =
     clientCa === null ? files : { ...files, ca: readAuthorities(clientCa), requestCert: true, rejectUnauthorized: true };
-  createSecureContext(tls);
+  loadTls().createSecureContext(tls);
   return tls;
 }
 
@@ -48,6 +48,7 @@ export function reloadTls({ paths, servers, log }: TlsReloadOptions): void {
   }
   try {
     const tls = readListenerTls(paths);
+    const { Server: TlsServer } = loadHttps();
     for (const server of servers) if (server instanceof TlsServer) server.setSecureContext(tls);
     log.info({ ...paths }, "the TLS files are read again");
   } catch (err) {
