@@ -35,7 +35,7 @@ const builtinsByName: Plugin = {
       const names = [whole, parts?.replaceAll(" as ", ": ")].filter(Boolean);
       return names.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(" ");
     });
-    const [left] = /^import .*"node:.*$/m.exec(rendered) ?? [];
+    const [left] = /^(?:import|export) .*"node:.*$|^const \{.*\bdefault: .*getBuiltinModule.*$/m.exec(rendered) ?? [];
     if (left !== undefined) throw new Error(`a module of Node's own is still imported: ${left}`);
     return rendered;
   },

@@ -102,7 +102,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     readAt: reading.before,
     writtenEnds: endsMemory.ends,
     protectedNetworks,
-    stuckSets: writer.stuckSets,
+    stuckSets: writer.stuckSets(),
   });
 
   /** What a pass would do now. @param known the tables, which are not read then */

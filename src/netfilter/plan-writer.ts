@@ -25,13 +25,17 @@ export interface PlanWriter {
   write(plan: Plan): Promise<void>;
   /** Looks whether the kernel holds what it took. @param before the tables as they were @throws {EnforcementDelayed} */
   verify(plan: Plan, before: Actual["tables"]): Promise<void>;
-  /** Sets that could not be destroyed, as rules of others name them. */
-  readonly stuckSets: ReadonlySet<string>;
+  /** Sets that could not be destroyed a short time ago, as others hold them: rules that name them, as a rule. */
+  stuckSets(): ReadonlySet<string>;
 }
+
+/** Milliseconds for which a set that others hold is left alone. */
+const stuckTime = 600_000;
 
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   const { tables, sets, kernelLists, endsMemory, counts, clock } = options;
-  const stuckSets = new Set<string>();
+  /** With the monotonic time at which it is tried again. */
+  const stuck = new Map<string, number>();
 
   const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
     const changed = families.filter((family) => linesOf(family).length > 0);
@@ -56,7 +60,9 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const outcomes = await applyToEach((family) => plan.tables[family]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     if (plan.obsoleteSets.length > 0) {
-      for (const name of await sets.destroy(plan.obsoleteSets)) stuckSets.add(name);
+      const kept = await sets.destroy(plan.obsoleteSets);
+      for (const name of plan.obsoleteSets) stuck.delete(name);
+      for (const name of kept) stuck.set(name, clock.monotonic() + stuckTime);
       kernelLists.changed();
     }
   };
@@ -71,6 +77,9 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
         throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
     }
   };
+
+  const stuckSets = (): ReadonlySet<string> =>
+    new Set([...stuck].filter(([, until]) => clock.monotonic() < until).map(([name]) => name));
 
   return { write, verify, stuckSets };
 }

@@ -181,8 +181,10 @@ forBackendsSideBySide((backend) => {
 
     test("a purge leaves the rules of others as they were before there was a service", async () => {
       const { network, service } = stage();
+      const before = await foreignState(network, backend);
       const purged = await service.purge();
       assert.equal(purged.code, 0, purged.stderr);
+      assert.deepEqual(await foreignState(network, backend), before);
       for (const [index, { family }] of families.entries()) assert.equal(await save(network, backend, family), untouched[index]);
       assert.deepEqual(await listedAddresses(network, "DEFAULT"), ["198.51.100.9"]);
       assert.equal(await lists(network), foreignLists);

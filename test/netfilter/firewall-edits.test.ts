@@ -81,6 +81,22 @@ describe("a set of ours", () => {
     assert.deepEqual(host.ipset.names(), ["cld4-w32-web"]);
   });
 
+  test("that somebody held is tried again ten minutes later, and goes when nobody holds it any more", async () => {
+    const host = createHost();
+    await host.firewall.converge(desire([mysql, web]));
+    host.kernel.edit(4, "-A FORWARD -m set --match-set cld4-w32-web src -j LOG");
+    const without = desire([mysql]);
+    await host.firewall.converge(without);
+    host.kernel.edit(4, "-D FORWARD -m set --match-set cld4-w32-web src -j LOG");
+    host.clock.advance(599_000);
+    assert.equal((await host.firewall.converge(without)).writes, 0);
+    host.clock.advance(1_000);
+    await host.firewall.converge(without);
+    assert.equal(host.ipset.names().includes("cld4-w32-web"), false);
+    host.clock.advance(600_000);
+    assert.deepEqual((await host.firewall.converge(without)).found, []);
+  });
+
   test("is used again by a policy that comes back", async () => {
     const host = createHost();
     await host.firewall.converge(desire([mysql, web]));

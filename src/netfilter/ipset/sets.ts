@@ -20,7 +20,7 @@ export interface IpSets {
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
   restore(lines: readonly string[]): Promise<void>;
-  /** Destroys the sets; the result names those that rules of others keep. @throws {EnforcementDelayed} when ipset fails otherwise */
+  /** Destroys the sets; the result names those that others keep, by rules as a rule. @throws {EnforcementDelayed} when ipset fails otherwise */
   destroy(names: readonly string[]): Promise<readonly string[]>;
 }
 
@@ -31,9 +31,11 @@ const harmless = /^(Warning: .*)?$/;
 
 /**
  * Milliseconds before each further look at sets that some rule holds: nftables frees what a rule held some time after it has answered that
- * the rule is removed. What is held longer is held by a rule of somebody else.
+ * the rule is removed. What is held longer is held by somebody else as a rule.
  */
 const releasePauses = [10, 20, 40, 80, 160];
+/** Milliseconds in which most lists of a set are over. */
+const dumpPause = 100;
 
 /** The name of a set that is always there once there are sets of ours: listing it tells that all before it is done. */
 const mark = operatorName(4);
@@ -125,6 +127,18 @@ export function createIpSets(
     }
     return found;
   };
+
+  /** Destroys sets one by one; the result is those that are in use. */
+  const keptOf = async (names: readonly string[]): Promise<readonly string[]> => {
+    const kept: string[] = [];
+    for (const name of names) {
+      const result = await run("ipset", ["destroy", name]);
+      if (result.exitCode === 0 || /does not exist/.test(result.stderr)) continue;
+      if (!/in use/.test(result.stderr)) throw new EnforcementDelayed(`ipset destroy fails: ${said(result)}`);
+      kept.push(name);
+    }
+    return kept;
+  };
   return {
     unavailable: async () => {
       const probed = await run("ipset", ["restore", "-exist"], probe);
@@ -153,22 +167,21 @@ export function createIpSets(
     sizes: () => numbers("Number of entries"),
     restore,
     destroy: async (names) => {
-      const held = await heldFor(names);
+      // Who can't be asked who holds them is not needed for it.
+      const held = await heldFor(names).catch(() => new Set<string>());
       const free = names.filter((name) => !held.has(name));
+      let kept: readonly string[] = [...held];
       try {
         if (free.length > 0) await restore(free.map((name) => `destroy ${name}`));
-        return [...held];
       } catch (error) {
         if (!(error instanceof EnforcementDelayed)) throw error;
+        kept = names;
       }
-      const stuck = [...held];
-      for (const name of free) {
-        const result = await run("ipset", ["destroy", name]);
-        if (result.exitCode === 0 || /does not exist/.test(result.stderr)) continue;
-        if (!/in use/.test(result.stderr)) throw new EnforcementDelayed(`ipset destroy fails: ${said(result)}`);
-        stuck.push(name);
-      }
-      return stuck;
+      if (kept.length > 0) kept = await keptOf(kept);
+      if (kept.length === 0) return [];
+      // Somebody who lists a set keeps it meanwhile too, and is no reference.
+      await wait(dumpPause);
+      return keptOf(kept);
     },
   };
 }

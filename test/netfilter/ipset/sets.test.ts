@@ -249,10 +249,11 @@ describe("sets that are destroyed", () => {
 
   test("are named where rules of others keep them, and the rest goes all the same", async () => {
     const held = heldBy(1, 0);
-    const { sets, calls, pauses } = answering(held, held, held, held, held, held, {});
+    const { sets, calls, pauses } = answering(held, held, held, held, held, held, {}, inUse);
     assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
-    assert.deepEqual(pauses, [10, 20, 40, 80, 160]);
-    assert.deepEqual(calls.slice(6), [["ipset", ["restore", "-exist"], "destroy cld4-b\n"]]);
+    assert.deepEqual(pauses, [10, 20, 40, 80, 160, 100]);
+    const destroyA = ["ipset", ["destroy", "cld4-a"]];
+    assert.deepEqual(calls.slice(6), [["ipset", ["restore", "-exist"], "destroy cld4-b\n"], destroyA, destroyA]);
   });
 
   test("are waited for while the kernel frees the rules that held them", async () => {
@@ -261,13 +262,17 @@ describe("sets that are destroyed", () => {
     assert.deepEqual([calls.length, pauses], [4, [10, 20]]);
   });
 
-  test("are destroyed one by one where some can't be", async () => {
-    const { sets, calls } = answering(free, inUse, inUse, {});
-    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
-    assert.deepEqual(calls.slice(2), [
-      ["ipset", ["destroy", "cld4-a"]],
-      ["ipset", ["destroy", "cld4-b"]],
-    ]);
+  test("are destroyed one by one where some can't be, and once more, as who lists one holds it for a moment", async () => {
+    const { sets, calls, pauses } = answering(free, inUse, inUse, {}, {});
+    assert.deepEqual(await sets.destroy(["cld4-a", "cld4-b"]), []);
+    const [destroyA, destroyB] = ["cld4-a", "cld4-b"].map((name) => ["ipset", ["destroy", name]]);
+    assert.deepEqual([calls.slice(2), pauses], [[destroyA, destroyB, destroyA], [100]]);
+  });
+
+  test("are destroyed without a look at who holds them where that fails", async () => {
+    const { sets, calls } = answering(broken, {});
+    assert.deepEqual(await sets.destroy(["cld4-a"]), []);
+    assert.deepEqual(calls, [list, ["ipset", ["restore", "-exist"], "destroy cld4-a\n"]]);
   });
 
   test("are not kept by anything where they are gone already", async () => {
@@ -276,7 +281,7 @@ describe("sets that are destroyed", () => {
   });
 
   test("delay enforcement where the program can't be started", async () => {
-    await assert.rejects(answering(missing).sets.destroy(["cld4-a"]), delayed(/ipset list fails: the program is missing/));
+    await assert.rejects(answering(missing).sets.destroy(["cld4-a"]), delayed(/ipset destroy fails: the program is missing/));
     await assert.rejects(
       answering(free, missing).sets.destroy(["cld4-a"]),
       delayed(/ipset destroy fails: the program is missing/),
