@@ -167,8 +167,11 @@ export function createIpSets(
     sizes: () => numbers("Number of entries"),
     restore,
     destroy: async (names) => {
-      // Who can't be asked who holds them is not needed for it.
-      const held = await heldFor(names).catch(() => new Set<string>());
+      const held = await heldFor(names).catch((error: unknown) => {
+        if (!(error instanceof EnforcementDelayed)) throw error;
+        // Where nobody tells who holds them, trying does.
+        return new Set<string>();
+      });
       const free = names.filter((name) => !held.has(name));
       let kept: readonly string[] = [...held];
       try {
