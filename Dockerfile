@@ -16,7 +16,7 @@ RUN apt-get update \
   && apt-get install -y --no-install-recommends iptables ipset conntrack iproute2 \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
-ENV MALLOC_ARENA_MAX=1
+ENV GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216
 ENV PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=dependencies /app/dist ./dist

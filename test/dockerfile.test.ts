@@ -55,6 +55,8 @@ test("the entry point is a file that the image bundles, run without npm or a she
   assert.deepEqual(all(/^ENTRYPOINT (.*)$/), [
     '["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "--invocation-count-for-maglev=2000", "--invocation-count-for-maglev-osr=500", "dist/main.js"]',
   ]);
+  const tunables = /^Environment=(GLIBC_TUNABLES=.*)$/m.exec(readText("deploy/connlimitd.service"))?.[1];
+  assert.ok(tunables !== undefined && all(/^ENV (.*)$/).includes(tunables), "the image has the unit's settings of malloc");
   assert.ok(existsSync(join(root, "dist/main.js")));
   const [, removed = ""] = /^sh scripts\/bundle\.sh && rm -r (.*)$/.exec(all(/^RUN (sh .*)$/).join()) ?? [];
   const { packages }: { packages: Record<string, { dev?: boolean }> } = JSON.parse(readText("package-lock.json"));

@@ -11,6 +11,7 @@ import { root } from "../support/service.ts";
 
 const run = promisify(execFile);
 const installedAt = "/opt/connlimitd";
+const tunables = "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216";
 const unitFile = join(root, "deploy/connlimitd.service");
 const text = readFileSync(unitFile, "utf8");
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -42,8 +43,8 @@ test("the command is the pinned node with the service's entry point, in the dire
   const [node = "", ...words] = values("ExecStart").join().split(" ");
   const entry = words.at(-1) ?? "";
   const start: string = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts.start;
-  assert.ok(start.endsWith(` env MALLOC_ARENA_MAX=1 node ${words.join(" ")}`), "npm start gives Node the same flags");
-  assert.ok(values("Environment").includes("MALLOC_ARENA_MAX=1"));
+  assert.ok(start.endsWith(` env GLIBC_TUNABLES=${tunables} node ${words.join(" ")}`), "npm start gives Node the same flags");
+  assert.ok(values("Environment").includes(`GLIBC_TUNABLES=${tunables}`));
   assert.deepEqual(values("WorkingDirectory"), [installedAt]);
   assert.equal(node, `${installedAt}/node_modules/.bin/node`);
   assert.ok(existsSync(node.replace(installedAt, root)) && existsSync(join(root, entry)));

@@ -22,7 +22,7 @@ export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
 /** How V8 compiles: as `npm start` tells it to, unless whoever runs many tests at a time says otherwise. */
 const compilation =
   process.env["CONNLIMITD_TEST_COMPILATION"] ?? "--invocation-count-for-maglev=2000 --invocation-count-for-maglev-osr=500";
-/** Node with the flags of `npm start`, which also sets MALLOC_ARENA_MAX. */
+/** Node with the flags of `npm start`, which also sets GLIBC_TUNABLES. */
 const node = [process.execPath, "--max-semi-space-size=4", "--heap-growing-percent=25", ...compilation.split(" ")];
 /** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
 const compileCache = join(root, "node_modules/.cache/connlimitd-test-service", compilation.replaceAll(" ", ""));
@@ -95,7 +95,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         ? await linkPrograms(join(directory.path, "bin"), [...iptablesPrograms, ...otherPrograms])
         : (process.env["PATH"] ?? ""),
     NODE_COMPILE_CACHE: compileCache,
-    MALLOC_ARENA_MAX: "1",
+    GLIBC_TUNABLES: "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216",
     CONNLIMITD_LISTEN: [`unix:${socketPath}`, ...(tcpListener === undefined ? [] : [tcpListener])].join(","),
     CONNLIMITD_STATE_DIR: stateDirectory,
     CONNLIMITD_BACKEND: backend,

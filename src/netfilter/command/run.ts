@@ -40,7 +40,8 @@ const always = {
   // A stop waits for the program instead of ending it half way.
   cleanup: false,
   stripFinalNewline: false,
-  env: { LC_ALL: "C" },
+  // What this process is told about its memory would make small programs larger.
+  env: { LC_ALL: "C", GLIBC_TUNABLES: undefined },
 } as const;
 
 /** Runs a program to its end. With `openProgram` the only way in which this service starts one. */

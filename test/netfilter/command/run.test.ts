@@ -41,6 +41,19 @@ describe("the arguments", () => {
     const args = ["$(id)", "`id`", "a b", "; exit 3", "*", "'\"", "", "$HOME", "-x", "--"];
     assert.equal((await runCommand(fixture("print-arguments"), args)).stdout, [...args, "LC_ALL=C", ""].join("\n"));
   });
+
+  test("come without what the service is told about its own memory", async () => {
+    const before = process.env["GLIBC_TUNABLES"];
+    process.env["GLIBC_TUNABLES"] = "glibc.malloc.arena_max=1";
+    try {
+      const { stdout } = await runCommand("env", []);
+      assert.match(stdout, /^LC_ALL=C$/m);
+      assert.doesNotMatch(stdout, /GLIBC_TUNABLES/);
+    } finally {
+      if (before === undefined) delete process.env["GLIBC_TUNABLES"];
+      else process.env["GLIBC_TUNABLES"] = before;
+    }
+  });
 });
 
 describe("a program that can't run to its end", () => {
