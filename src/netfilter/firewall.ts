@@ -182,14 +182,18 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
     last.note(found, planned, desired.policies);
-    if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
-    writeEntries(lists, planned.recent);
-    for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
-    if (wrote && (looking || !verified)) {
-      await writer.verify(planned, found);
-      verified = true;
+    // Programs list the rules while the clock is measured, which the first pass into an empty kernel does here.
+    const verifying = wrote && (looking || !verified) ? writer.verify(planned, found) : Promise.resolve();
+    try {
+      if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
+      writeEntries(lists, planned.recent);
+      for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
+    } finally {
+      await Promise.allSettled([verifying]);
     }
+    await verifying;
+    verified ||= wrote;
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),

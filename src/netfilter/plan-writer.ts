@@ -42,6 +42,13 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
   };
 
+  const restoreSets = async ({ ipset, ends }: Plan): Promise<void> => {
+    if (ipset.length === 0) return;
+    await sets.restore(ipset);
+    kernelLists.wrote(ipset);
+    endsMemory.note(ipset, ends, clock.now());
+  };
+
   const write = async (plan: Plan): Promise<void> => {
     const [misshapen] = plan.misshapenSets;
     if (misshapen !== undefined) {
@@ -49,14 +56,11 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
         `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
       );
     }
-    if (plan.ipset.length > 0) {
-      await sets.restore(plan.ipset);
-      kernelLists.wrote(plan.ipset);
-      endsMemory.note(plan.ipset, plan.ends, clock.now());
-    }
     if (families.some((family) => plan.tables[family].length > 0)) counts.written();
-    // What fails here fails again with the whole change.
-    await applyToEach((family) => firstListOf(plan.tables[family], family));
+    const restoring = restoreSets(plan);
+    // These name no set. What fails here fails again with the whole change.
+    await Promise.allSettled([restoring, applyToEach((family) => firstListOf(plan.tables[family], family))]);
+    await restoring;
     const outcomes = await applyToEach((family) => plan.tables[family]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     if (plan.obsoleteSets.length > 0) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DomainError } from "../../src/domain/errors.ts";
 import { EnforcementDelayed, type PassReport } from "../../src/domain/ports.ts";
-import { canaryName } from "../../src/netfilter/bans/names.ts";
+import { canaryName, operatorName } from "../../src/netfilter/bans/names.ts";
 import { sampleOperatorBan, samplePolicy } from "../support/samples.ts";
 import type { IpsetFault } from "../support/simulated-ipset.ts";
 import type { Fault } from "../support/simulated-iptables.ts";
@@ -112,6 +112,11 @@ describe("a kernel that takes the rules and holds others", () => {
     await assertDelayed(
       host.firewall.converge(desired),
       /^the kernel took the rules but holds others: chain CLD-INPUT differs in 2 rules$/,
+    );
+    assert.deepEqual(
+      host.lists.read(operatorName(4))?.map(({ address }) => address),
+      ["192.0.2.1"],
+      "the bans are there all the same",
     );
   });
 
