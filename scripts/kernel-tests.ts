@@ -37,6 +37,8 @@ const longest = [
 const [atOnce = "1", failed = "/dev/null", ...files] = process.argv.slice(2);
 if (files.length === 0) throw new TypeError("there are no files to run");
 const seen = new Set<string>();
+/** The files that each process imports, by the file that imports them. */
+const imported = new Map<string, readonly string[]>();
 const directory = mkdtempSync(join(tmpdir(), "connlimitd-groups-"));
 process.on("exit", () => rmSync(directory, { recursive: true }));
 /**
@@ -50,7 +52,10 @@ if (interpreted.length > 0) {
   // What is kept there belongs to the flags of V8.
   if (cache !== undefined) process.env["NODE_COMPILE_CACHE"] = `${cache}-interpreted`;
 }
-const events = run({ files: grouped(files), concurrency: Number(atOnce), execArgv: interpreted });
+/** Whoever is told to end takes back what it has made. */
+const ending = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ending.abort());
+const events = run({ files: grouped(files), concurrency: Number(atOnce), execArgv: interpreted, signal: ending.signal });
 events.on("test:fail", ({ name, file = name, details }) => {
   process.exitCode = testsFailed;
   // Those that failed are told of by themselves.
@@ -63,8 +68,10 @@ events.on("test:fail", ({ name, file = name, details }) => {
 });
 events.compose(new spec()).pipe(process.stdout);
 
-/** The file, and those that ran in the same process. */
+/** The file, and those that ran in the same process; those alone where the file is the one that imports them. */
 function groupOf(file: string): readonly string[] {
+  const group = imported.get(resolve(file));
+  if (group !== undefined) return group;
   const names = together.find((some) => some.includes(basename(file, suffix)));
   return names === undefined ? [file] : files.filter((one) => names.includes(basename(one, suffix)));
 }
@@ -84,6 +91,7 @@ function grouped(all: readonly string[]): string[] {
 
 function importing(group: readonly string[]): string {
   const entry = join(directory, `${group.map((file) => basename(file, suffix)).join("-")}.test.mjs`);
+  imported.set(entry, group);
   writeFileSync(entry, group.map((file) => `import ${JSON.stringify(pathToFileURL(resolve(file)).href)};\n`).join(""));
   return entry;
 }

@@ -11,8 +11,11 @@ export NODE_COMPILE_CACHE="$PWD/node_modules/.cache/connlimitd-test"
 report=$(mktemp)
 failed=$(mktemp)
 others=
+kernel=
 end() {
   [ -z "$others" ] || kill "$others" 2>/dev/null
+  # It ends when its processes have removed their namespaces.
+  [ -z "$kernel" ] || { kill "$kernel" 2>/dev/null && wait "$kernel"; }
   rm -f "$report" "$failed"
 }
 trap end EXIT
@@ -23,8 +26,13 @@ alone='/(botnet|capacity|held-lock)\.test\.ts$'
 # The number of files at a time, and the files.
 run_kernel_tests() {
   at_once=$1 && shift
-  node scripts/kernel-tests.ts "$at_once" "$failed" "$@"
-  case $? in 0) ;; 3) some_failed=1 ;; *) broken=1 ;; esac
+  # A shell hears no signal while it runs a program, but while it waits for one.
+  node scripts/kernel-tests.ts "$at_once" "$failed" "$@" &
+  kernel=$!
+  wait "$kernel"
+  status=$?
+  kernel=
+  case $status in 0) ;; 3) some_failed=1 ;; *) broken=1 ;; esac
 }
 
 # Where there is room, files of tests that need no kernel are kept in memory: their hundreds of databases would wait for a disk.
