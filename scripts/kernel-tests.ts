@@ -8,7 +8,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { pathToFileURL } from "node:url";
 
-const testsFailed = 3;
+const [testsFailed, interrupted] = [3, 130];
 const suffix = ".test.ts";
 
 /**
@@ -54,7 +54,10 @@ if (interpreted.length > 0) {
 }
 /** Whoever is told to end takes back what it has made. */
 const ending = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ending.abort());
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ending.abort());
+process.on("exit", () => {
+  if (ending.signal.aborted) process.exitCode = interrupted;
+});
 const events = run({ files: grouped(files), concurrency: Number(atOnce), execArgv: interpreted, signal: ending.signal });
 events.on("test:fail", ({ name, file = name, details }) => {
   process.exitCode = testsFailed;

@@ -31,7 +31,16 @@ import { createLastPass } from "./last-pass.ts";
 import { hasLeftRules, otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { writesOf } from "./plan.ts";
 import { createPlanWriter } from "./plan-writer.ts";
-import { type Actual, composeRules, families, planPass, planSparingly, planTimedEntries, returnsOf } from "./planning.ts";
+import {
+  type Actual,
+  acceptable,
+  composeRules,
+  families,
+  planPass,
+  planSparingly,
+  planTimedEntries,
+  returnsOf,
+} from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
 import { createTrial, ifUnfit, TablesChanged } from "./trial.ts";
@@ -59,6 +68,7 @@ const patience = 5000;
 const checkPatience = 600;
 /** The rules of more policies than these are sooner had from a program that writes them in large pieces than from one that writes line by line. */
 const manyPolicies = 100;
+const noClock = "the kernel's clock can't be read from its canary list";
 /** That a rehearsal, which is checked like a write, waits for its plan. */
 const planPatience = 1300;
 
@@ -184,13 +194,14 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     last.note(found, planned, desired.policies);
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
     // Programs list the rules while the clock is measured, which the first pass into an empty kernel does here.
-    const verifying = wrote && (looking || !verified) ? writer.verify(planned, found) : Promise.resolve();
+    const verifying = wrote && (looking || !verified) ? writer.verify(planned, found) : null;
+    const seen = Promise.allSettled([verifying]);
     try {
-      if (!(await kernelLists.calibrate())) throw new EnforcementDelayed("the kernel's clock can't be read from its canary list");
+      if (!(await kernelLists.calibrate())) throw new EnforcementDelayed(noClock);
       writeEntries(lists, planned.recent);
       for (const { ban, home } of planned.returns) keeper.ledger.moved(ban, banHomeName(home));
     } finally {
-      await Promise.allSettled([verifying]);
+      await seen;
     }
     await verifying;
     verified ||= wrote;
@@ -293,10 +304,4 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         return saved && saved.size > 0 ? await sets.destroy([...saved.keys()]) : [];
       }),
   };
-}
-
-/** Without the policies that the kernel refuses. */
-function acceptable(desired: Desired): Desired {
-  const { policies, withheld } = desired;
-  return withheld === undefined ? desired : { ...desired, policies: policies.filter(({ name }) => !withheld.has(name)) };
 }

@@ -42,6 +42,10 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
   };
 
+  const noteWrites = (lines: Readonly<Record<Family, readonly string[]>>): void => {
+    if (families.some((family) => lines[family].length > 0)) counts.written();
+  };
+
   const restoreSets = async ({ ipset, ends }: Plan): Promise<void> => {
     if (ipset.length === 0) return;
     await sets.restore(ipset);
@@ -56,11 +60,13 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
         `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
       );
     }
-    if (families.some((family) => plan.tables[family].length > 0)) counts.written();
+    const firstLists = { 4: firstListOf(plan.tables[4], 4), 6: firstListOf(plan.tables[6], 6) };
+    noteWrites(firstLists);
     const restoring = restoreSets(plan);
     // These name no set. What fails here fails again with the whole change.
-    await Promise.allSettled([restoring, applyToEach((family) => firstListOf(plan.tables[family], family))]);
+    await Promise.allSettled([restoring, applyToEach((family) => firstLists[family])]);
     await restoring;
+    noteWrites(plan.tables);
     const outcomes = await applyToEach((family) => plan.tables[family]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     if (plan.obsoleteSets.length > 0) {

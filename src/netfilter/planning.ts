@@ -38,6 +38,12 @@ export interface Actual {
   readonly stuckSets: ReadonlySet<string>;
 }
 
+/** Without the policies that the kernel refuses. */
+export function acceptable(desired: Desired): Desired {
+  const { policies, withheld } = desired;
+  return withheld === undefined ? desired : { ...desired, policies: policies.filter(({ name }) => !withheld.has(name)) };
+}
+
 /**
  * Where each lost ban is put back: a set takes the time that is left, a list needs one whose entries the service ends. Those that
  * run longest come first; where a list is full, the rest stays lost.

@@ -120,6 +120,12 @@ describe("a kernel that takes the rules and holds others", () => {
     );
   });
 
+  test("is not taken to be in step either where that is seen while the clock is measured", async () => {
+    const host = createHost({ withTurns: true });
+    host.kernel.setFault("restore keeps other rules", 4);
+    await assertDelayed(host.firewall.converge(desired), /^the kernel took the rules but holds others/);
+  });
+
   test("but prints them in other words is in step, and written to once", async () => {
     const host = createHost();
     host.kernel.setFault("save uses other words");

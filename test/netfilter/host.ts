@@ -37,10 +37,18 @@ export interface HostOptions {
   readonly missing?: string;
   /** Whether iptables is asked over sessions, as it is on a real host. */
   readonly withSessions?: boolean;
+  /** Whether a timer takes a turn of the event loop, as it does on a real host. */
+  readonly withTurns?: boolean;
 }
 
 /** A firewall on a simulated host: tables, lists, sets and a clock in memory. Timers fire at once, and time moves on with them. */
-export function createHost({ withSets = true, backend = "nft", missing, withSessions = false }: HostOptions = {}) {
+export function createHost({
+  withSets = true,
+  backend = "nft",
+  missing,
+  withSessions = false,
+  withTurns = false,
+}: HostOptions = {}) {
   const testClock = createTestClock();
   let wallShift = 0;
   const clock: Clock = {
@@ -48,7 +56,7 @@ export function createHost({ withSets = true, backend = "nft", missing, withSess
     now: () => testClock.now() + wallShift,
     after: (delay, callback) => {
       const cancel = testClock.after(delay, callback);
-      queueMicrotask(() => testClock.advance(delay));
+      (withTurns ? setImmediate : queueMicrotask)(() => testClock.advance(delay));
       return cancel;
     },
   };

@@ -91,7 +91,7 @@ function optionOf(words: readonly string[], name: string): string | undefined {
 }
 
 /** Of a part of a text, V8 keeps the whole text: a ban that is remembered would keep megabytes. */
-function copyOf(part: string): string {
+export function copyOf(part: string): string {
   return Buffer.from(part, "latin1").toString("latin1");
 }
 
