@@ -53,7 +53,7 @@ others=$!
 some_failed=
 broken=
 # shellcheck disable=SC2046 # as above
-run_kernel_tests 4 $(kernel_files -vE "$alone")
+run_kernel_tests 5 $(kernel_files -vE "$alone")
 wait "$others"
 others_status=$?
 others=
