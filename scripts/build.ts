@@ -71,6 +71,12 @@ await build({
       `load("${validatorMaker}")`,
       'load("./ajv-compiler.cjs")',
     ),
+    replacing(
+      "what execa sends to other processes of Node with, which none here is, is not loaded",
+      /\/execa\/lib\/ipc\/ipc-input\.js$/,
+      "import {serialize} from 'node:v8';",
+      'const serialize = (value) => process.getBuiltinModule("node:v8").serialize(value);',
+    ),
     // It tells seconds of delay from none: the 185 turns a second that 10 ms take would be most of what an idle service does.
     replacing(
       "the delay of the event loop is measured every 100 ms",

@@ -1,6 +1,7 @@
 import type { RequestListener, Server, ServerOptions } from "node:http";
 import type { ListenerTls } from "./listener-tls.ts";
-import { createServer, loadHttps } from "./node-http.ts";
+import { createServer } from "./node-http.ts";
+import { loadHttps } from "./node-tls.ts";
 import { noteAnswers } from "./problems/client-errors.ts";
 
 /** All in milliseconds. A slow client is cut off; a handler answers well within the idle time, as it waits two seconds at most for the kernel. */

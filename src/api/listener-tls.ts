@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { TlsOptions } from "node:tls";
-import { loadHttps, loadTls } from "./node-http.ts";
+import { loadHttps, loadTls } from "./node-tls.ts";
 
 /** Certificates of a TCP listener; with `ca` and `requestCert`, clients have to show one too. */
 export type ListenerTls = Pick<TlsOptions, "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized">;

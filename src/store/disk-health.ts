@@ -1,5 +1,6 @@
-import { statfs } from "node:fs/promises";
+import { statfs } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { DomainError } from "../domain/errors.ts";
 
 /** Bytes of free space under which a commit is tried, to see whether there is still room for one. */
@@ -52,7 +53,7 @@ const refusals = new Map<number, string>([
 /** Where the file system does not tell, there is as much as could be. */
 async function freeBytes(directory: string): Promise<number> {
   try {
-    const { bavail, bsize } = await statfs(directory);
+    const { bavail, bsize } = await promisify(statfs)(directory);
     return bavail * bsize;
   } catch {
     return Number.POSITIVE_INFINITY;
