@@ -1,3 +1,6 @@
+import { hash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { type Logger, pino } from "pino";
@@ -12,6 +15,7 @@ import { createLogDestination } from "./log-destination.ts";
 import { programFile } from "./netfilter/command/program-file.ts";
 import { openProgram, runCommand } from "./netfilter/command/run.ts";
 import { createSession, type OpenSession } from "./netfilter/command/session.ts";
+import { createComposedRules } from "./netfilter/composed-rules.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
@@ -24,6 +28,7 @@ import type { createServers } from "./servers.ts";
 import { createServiceManager, type Supervision } from "./service-manager.ts";
 import { StartError } from "./start-error.ts";
 import { AdminTokenError, loadAdminToken } from "./store/admin-token.ts";
+import { createKeptText } from "./store/kept-text.ts";
 import { openStore } from "./store/store.ts";
 import { StoreOpenError } from "./store/store-error.ts";
 import { systemClock } from "./system-clock.ts";
@@ -52,7 +57,8 @@ export interface Service {
  */
 export async function startService(config: Config, supervision: Supervision | null): Promise<Service> {
   const log = pino({ level: config.logLevel }, createLogDestination());
-  const firewall = await openFirewall(config, log);
+  const waiting = Promise.withResolvers<void>();
+  const firewall = await openFirewall(config, log, waiting.resolve);
   const unlock = await lock();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
@@ -78,7 +84,7 @@ export async function startService(config: Config, supervision: Supervision | nu
       deadlines.start();
       if (reconciler.inStep()) log.info({}, "the kernel is in step");
     });
-    await Promise.race([firstPass, setTimeout(headStart, undefined, { ref: false })]);
+    await Promise.race([firstPass, waiting.promise, setTimeout(headStart, undefined, { ref: false })]);
     const { createServers } = await import("./servers.ts");
     servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
     await Promise.all([firstPass, ...servers.map(({ app }) => app.ready())]);
@@ -105,7 +111,7 @@ export async function purge(config: Config): Promise<readonly string[]> {
   return kept;
 }
 
-async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirewall> {
+async function openFirewall(config: Config, log: Logger, onLongWait = (): void => undefined): Promise<NetfilterFirewall> {
   try {
     assertCapabilities();
     const isThere = (program: string): boolean => programFile(program, config.searchPath) !== "";
@@ -119,7 +125,9 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
         greeting,
       );
     const sessions: TableSessions = { open, lockHeld: () => isLockHeld(config.lockFile) };
-    const [lists, sets] = [createRecentLists(), createIpSets(runCommand, open)];
+    const [lists, sets] = [createRecentLists(), createIpSets({ run: runCommand, open, releasedAtOnce: backend === "legacy" })];
+    const madeBy = sourcesOfBundle();
+    const file = createKeptText(config, "composed-rules");
     return createFirewall({
       backend,
       version,
@@ -129,13 +137,21 @@ async function openFirewall(config: Config, log: Logger): Promise<NetfilterFirew
       sessions,
       lists,
       sets,
+      ...(madeBy !== undefined && { composed: createComposedRules({ file, madeBy, backend, clock: systemClock }) }),
       clock: systemClock,
+      onLongWait,
     });
   } catch (error) {
     if (error instanceof BackendMissingError || error instanceof PrivilegeError)
       throw new StartError(exitCodes.missing, error.message);
     throw error;
   }
+}
+
+/** A fingerprint of the code that runs, which is told by what stands beside the bundle; undefined where this is none. */
+function sourcesOfBundle(): string | undefined {
+  const file = join(import.meta.dirname, "sources");
+  return existsSync(file) ? hash("sha1", readFileSync(file)) : undefined;
 }
 
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */

@@ -18,17 +18,20 @@ import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
+import type { ComposedRules } from "./composed-rules.ts";
 import { createCountWatch } from "./count-watch.ts";
-import { readFill, readRecentList, readRecentLists, severingPrograms, shadowsOf } from "./inspection.ts";
+import { createInspector, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
+import type { SavedTable } from "./iptables/saved-table.ts";
 import { holdsAsWritten } from "./iptables/table-diff.ts";
-import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
+import { createFilterTable, type FilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
 import { createLastPass } from "./last-pass.ts";
-import { hasLeftRules, otherBackendInUse, removeLeftRules, removeOwnRules } from "./other-backend.ts";
+import { once } from "./memo.ts";
+import { createLeftRules, removeLeftRules, removeOwnRules } from "./other-backend.ts";
 import { writesOf } from "./plan.ts";
 import { createPlanWriter } from "./plan-writer.ts";
 import {
@@ -36,6 +39,7 @@ import {
   acceptable,
   composeRules,
   families,
+  isWhole,
   planPass,
   planSparingly,
   planTimedEntries,
@@ -59,7 +63,11 @@ export interface NetfilterOptions {
   readonly sessions?: TableSessions;
   readonly lists: RecentLists;
   readonly sets: IpSets;
+  /** Without it, each start composes all rules. */
+  readonly composed?: ComposedRules;
   readonly clock: Clock;
+  /** Called when programs have something to do that takes them a tenth of a second or more. */
+  readonly onLongWait?: () => void;
 }
 
 /** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
@@ -81,12 +89,13 @@ export interface NetfilterFirewall extends Firewall {
 
 /** Drives iptables, ip6tables, the xt_recent lists and ipset. */
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
-  const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, clock } = options;
+  const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, composed, clock, onLongWait } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const readTables = async (way?: "at once"): Promise<Actual["tables"]> => {
-    const [four, six] = await Promise.all([tables[4].read(way), tables[6].read(way)]);
+  const fromEach = async (read: (table: FilterTable) => Promise<SavedTable>): Promise<Actual["tables"]> => {
+    const [four, six] = await Promise.all([read(tables[4]), read(tables[6])]);
     return { 4: four, 6: six };
   };
+  const readTables = () => fromEach((table) => table.read());
   const kernelLists = createKernelLists({ lists, sets, clock });
   // Whoever asks the kernel what it would do must not see a pass half way.
   const exclusive = createExclusive();
@@ -94,14 +103,15 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const planFor = backend === "legacy" ? planSparingly : planPass;
   /** Whether a table was seen to hold and print what was written to it. */
   let verified = false;
-  /** Whether the other backend is known to have no rules of ours. */
-  let alone = false;
-  /** Whether it has some, as far as the pass that runs knows. */
-  let leftOnOther = Promise.resolve(true);
+  const leftRules = createLeftRules(backend, run);
   const last = createLastPass(tables);
   const endsMemory = createEndsMemory();
   const counts = createCountWatch(backend, clock);
-  const writer = createPlanWriter({ tables, sets, kernelLists, endsMemory, counts, clock });
+  /** On legacy the kernel replaces the whole of a table. */
+  const onSent = (): void => {
+    if (backend === "legacy" && keeper.policies().length > manyPolicies) onLongWait?.();
+  };
+  const writer = createPlanWriter({ tables, sets, kernelLists, endsMemory, counts, clock, onSent });
 
   const actualOf = (found: Actual["tables"], reading: Reading, running: readonly LedgerBan[]): Actual => ({
     tables: found,
@@ -134,9 +144,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     exclusive(async () => {
       try {
         const report = await convergeAsFarAsKnown(desired, extent);
-        // What an earlier start with the other backend left would go on refusing.
-        if (!alone && (await leftOnOther)) await removeLeftRules(backend, run);
-        alone = true;
+        await leftRules.remove();
         return report;
       } catch (error) {
         // Whatever went wrong, what was read before is no ground for the next try.
@@ -159,13 +167,17 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const lookAround = async (desired: Desired, looking: boolean, known: Actual["tables"] | null) => {
     // Later, starts of programs would keep this process from its callers.
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
-    const tablesNow = known === null ? readTables(isLarge ? "at once" : undefined) : Promise.resolve(known);
+    const chains = once(() => composed?.known(acceptable(desired).policies) ?? null);
+    const reading = () => (isLarge ? fromEach((table) => table.readAtOnce(chains)) : readTables());
+    const tablesNow = known === null ? reading() : Promise.resolve(known);
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
-    if (!last.ended()) composeRules(desired, protectedNetworks);
-    if (!alone) leftOnOther = hasLeftRules(backend, run).catch(() => true);
+    const standing = isLarge && !last.ended() ? chains()?.current : undefined;
+    if (!last.ended()) composeRules(desired, protectedNetworks, standing);
+    // The start before this one had the same backend: to ask the other one can wait.
+    leftRules.look((standing?.size ?? 0) > 0);
     try {
       await clockNow;
     } catch (error) {
@@ -178,7 +190,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
-    return { found, ...kept };
+    // What is known are rules that name sets.
+    const isFit = kept.reading.sets !== null || isWhole(found);
+    return { found: isFit ? found : await readTables(), ...kept };
   };
 
   /** @param known the tables, of which only what is to change is read then; null: they are read */
@@ -205,6 +219,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     await verifying;
     verified ||= wrote;
+    // A start without it composes them.
+    if (isWhole(found)) void composed?.keep(desired.policies).catch(() => undefined);
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),
@@ -228,25 +244,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     keeper.policies,
   );
 
-  const inspector: Inspector = {
-    facts: async () => {
-      const reading = await kernelLists.read(false);
-      return {
-        backend,
-        version: await version(),
-        otherBackendInUse: await otherBackendInUse(backend, run),
-        withoutSets: kernelLists.withoutSets(),
-        missingPrograms: severingPrograms.filter((program) => !isThere(program)),
-        lists: readFill(lists, reading.sets),
-        countsForgottenAt: counts.forgottenAt(),
-      };
-    },
-    recentLists: () => readRecentLists(lists),
-    recentList: (name) => readRecentList(lists, name, kernelLists.wallTimeOf),
-  };
-
   return {
-    inspector,
+    inspector: createInspector({ backend, version, run, isThere, lists, kernelLists, counts }),
     recall: keeper.ledger.recall,
     check: (desired) => withinTime(checkPatience, () => jointCheck(desired)),
     plan: (desired) =>

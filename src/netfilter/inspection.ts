@@ -1,8 +1,13 @@
-import type { ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
+import type { Inspector, ListFill, RecentList, RecentListSummary } from "../domain/inspection.ts";
 import type { Family } from "../domain/network.ts";
+import type { RunCommand } from "./command/run.ts";
+import type { CountWatch } from "./count-watch.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
+import type { Backend } from "./iptables/backend.ts";
 import { withoutTexts } from "./iptables/printed-lines.ts";
 import { isOwnJump, type SavedTable } from "./iptables/saved-table.ts";
+import type { KernelLists } from "./kernel-lists.ts";
+import { otherBackendInUse } from "./other-backend.ts";
 import { ownListPattern, type RecentLists } from "./recent/list-files.ts";
 
 const families = [4, 6] as const satisfies readonly Family[];
@@ -28,8 +33,40 @@ export function shadowsOf(
   ]);
 }
 
+export interface InspectorOptions {
+  readonly backend: Backend;
+  /** The version of iptables. */
+  readonly version: () => Promise<string>;
+  readonly run: RunCommand;
+  /** Whether a program is found on the PATH. */
+  readonly isThere: (program: string) => boolean;
+  readonly lists: RecentLists;
+  readonly kernelLists: KernelLists;
+  readonly counts: CountWatch;
+}
+
+export function createInspector(options: InspectorOptions): Inspector {
+  const { backend, version, run, isThere, lists, kernelLists, counts } = options;
+  return {
+    facts: async () => {
+      const reading = await kernelLists.read(false);
+      return {
+        backend,
+        version: await version(),
+        otherBackendInUse: await otherBackendInUse(backend, run),
+        withoutSets: kernelLists.withoutSets(),
+        missingPrograms: severingPrograms.filter((program) => !isThere(program)),
+        lists: readFill(lists, reading.sets),
+        countsForgottenAt: counts.forgottenAt(),
+      };
+    },
+    recentLists: () => readRecentLists(lists),
+    recentList: (name) => readRecentList(lists, name, kernelLists.wallTimeOf),
+  };
+}
+
 /** The programs that end connections. */
-export const severingPrograms = ["conntrack", "ss"] as const;
+const severingPrograms = ["conntrack", "ss"] as const;
 
 /** How full this service's lists and sets are. */
 export function readFill(lists: RecentLists, sets: ReadonlyMap<string, SavedSet> | null): readonly ListFill[] {

@@ -2,8 +2,8 @@ import type { Policy } from "../domain/policy.ts";
 import { type Chains, chainPrefix } from "./iptables/rule.ts";
 import { diffTable, holdsAsWritten, tableAfter } from "./iptables/table-diff.ts";
 import { chainsIn, type FilterTable } from "./iptables/tables.ts";
-import type { Plan } from "./plan.ts";
-import { type Actual, families } from "./planning.ts";
+import { allChains, type Plan } from "./plan.ts";
+import { type Actual, families, isWhole } from "./planning.ts";
 
 type Tables = Actual["tables"];
 
@@ -11,7 +11,7 @@ type Tables = Actual["tables"];
 export interface LastPass {
   /** Whether there was one. */
   ended(): boolean;
-  /** The tables as it left them; null when that is not sure, and where iptables prints rules in other words than they were written. */
+  /** The tables as it left them; null when that is not sure or not known as a whole, and where iptables prints rules in other words than they were written. */
   tables(): Tables | null;
   /**
    * Whether all that a plan for these policies concerns is still as it was left: the chains that it changes, those of policies that are
@@ -37,8 +37,8 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
   let held: readonly Policy[] = [];
   let wordForWord = false;
   const hasLeft = (found: Tables): boolean => {
-    const chains = left?.chains;
-    if (chains === undefined) return false;
+    if (left === null) return false;
+    const chains = allChains(left);
     return found === tables || families.every((family) => diffTable(found[family], chains[family], family).lines.length === 0);
   };
   return {
@@ -65,7 +65,7 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
     note: (found, plan, policies) => {
       wordForWord ||= families.every((family) => holdsAsWritten(found[family], plan.chains[family], family));
       const after = (family: 4 | 6) => tableAfter(found[family], plan.chains[family], family);
-      tables = wordForWord ? { 4: after(4), 6: after(6) } : null;
+      tables = wordForWord && isWhole(found) ? { 4: after(4), 6: after(6) } : null;
       [left, held] = [plan, policies];
     },
     doubt: () => {

@@ -9,3 +9,12 @@ export function memo<Value>(make: (key: string) => Value): (key: string) => Valu
     return value;
   };
 }
+
+/** Makes the value when it is first asked for. */
+export function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

@@ -10,6 +10,30 @@ const families = [4, 6] as const satisfies readonly Family[];
 
 const otherThan = (backend: Backend): Backend => (backend === "nft" ? "legacy" : "nft");
 
+/** What an earlier start with the other backend has left, which would go on refusing. */
+export interface LeftRules {
+  /** Begins to look for them, unless there are none. @param later leaves it to the next look */
+  look(later: boolean): void;
+  /** Removes what the last look has found. @throws {EnforcementDelayed} */
+  remove(): Promise<void>;
+}
+
+export function createLeftRules(backend: Backend, run: RunCommand): LeftRules {
+  let none = false;
+  /** Undefined while nobody has looked. */
+  let found: Promise<boolean | undefined> = Promise.resolve(true);
+  return {
+    look: (later) => {
+      if (!none) found = later ? Promise.resolve(undefined) : hasLeftRules(backend, run).catch(() => true);
+    },
+    remove: async () => {
+      const left = none ? false : await found;
+      if (left === true) await removeLeftRules(backend, run);
+      none = left !== undefined;
+    },
+  };
+}
+
 /** Removes this service's chains and jump from the tables of a backend. @throws {EnforcementDelayed} */
 export async function removeOwnRules(backend: Backend, run: RunCommand): Promise<void> {
   for (const family of families) {
@@ -25,7 +49,7 @@ export async function removeLeftRules(backend: Backend, run: RunCommand): Promis
 }
 
 /** Whether the backend that this service does not use has rules of this service. */
-export async function hasLeftRules(backend: Backend, run: RunCommand): Promise<boolean> {
+async function hasLeftRules(backend: Backend, run: RunCommand): Promise<boolean> {
   const left = await Promise.all(families.map((family) => hasRules(family, otherThan(backend), run, isOwnLine)));
   return left.includes(true);
 }

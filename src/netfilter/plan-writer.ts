@@ -7,7 +7,7 @@ import { firstListOf } from "./iptables/first-lists.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { FilterTable } from "./iptables/tables.ts";
 import type { KernelLists } from "./kernel-lists.ts";
-import type { Plan } from "./plan.ts";
+import { allChains, type Plan } from "./plan.ts";
 import { type Actual, families } from "./planning.ts";
 
 export interface PlanWriterOptions {
@@ -17,6 +17,8 @@ export interface PlanWriterOptions {
   readonly endsMemory: EndsMemory;
   readonly counts: CountWatch;
   readonly clock: Clock;
+  /** Called when a program has a change of a table and works. */
+  readonly onSent?: () => void;
 }
 
 /** Carries a plan out. */
@@ -33,13 +35,13 @@ export interface PlanWriter {
 const stuckTime = 600_000;
 
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
-  const { tables, sets, kernelLists, endsMemory, counts, clock } = options;
+  const { tables, sets, kernelLists, endsMemory, counts, clock, onSent } = options;
   /** With the monotonic time at which it is tried again. */
   const stuck = new Map<string, number>();
 
   const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
     const changed = families.filter((family) => linesOf(family).length > 0);
-    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family))));
+    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family), onSent)));
   };
 
   const noteWrites = (lines: Readonly<Record<Family, readonly string[]>>): void => {
@@ -63,6 +65,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const firstLists = { 4: firstListOf(plan.tables[4], 4), 6: firstListOf(plan.tables[6], 6) };
     noteWrites(firstLists);
     const restoring = restoreSets(plan);
+    for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
     await Promise.allSettled([restoring, applyToEach((family) => firstLists[family])]);
     await restoring;
@@ -82,7 +85,9 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
     const found = { 4: four, 6: six };
     for (const family of families) {
-      const rest = diffTable(found[family], plan.chains[family], family);
+      // Many chains are read again with all of the table.
+      const chains = found[family].standing === undefined ? allChains(plan) : plan.chains;
+      const rest = diffTable(found[family], chains[family], family);
       if (rest.lines.length > 0)
         throw new EnforcementDelayed(`the kernel took the rules but holds others: ${rest.found.join("; ")}`);
     }

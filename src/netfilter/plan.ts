@@ -3,6 +3,7 @@ import type { Family } from "../domain/network.ts";
 import type { BanHome } from "./bans/ban-home.ts";
 import type { EntryPlan, ListWrite } from "./bans/timed-entries.ts";
 import type { Chains } from "./iptables/rule.ts";
+import { compileRuleset, type RulesetInput } from "./iptables/ruleset.ts";
 
 /** A ban that the kernel lost, and where it is put back. */
 export interface Return {
@@ -24,8 +25,12 @@ export interface Plan {
   readonly misshapenSets: readonly string[];
   /** Bans that are put back, in `ipset` or `recent`. */
   readonly returns: readonly Return[];
-  /** The rules that stand afterwards. */
+  /** The rules that stand afterwards, but for those of policies that are `standing` in the tables it was made for. */
   readonly chains: Readonly<Record<Family, Chains>>;
+  /** Whether those are all. */
+  readonly isWhole: boolean;
+  /** From what all of them are made. */
+  readonly ruleset: Omit<RulesetInput, "family" | "standing">;
   /** What differed in lists and sets, in words. */
   readonly found: readonly string[];
   /** What differed in the rules, in words: somebody's doing, or what time has made of the desired rules. */
@@ -35,6 +40,20 @@ export interface Plan {
   /** Names of the sets that stand afterwards. */
   readonly sets: readonly string[];
 }
+
+/** All rules that stand when the plan is carried out; where it was made without some, they are made now. */
+export function allChains(plan: Plan): Plan["chains"] {
+  const { chains, isWhole, ruleset } = plan;
+  if (isWhole) return chains;
+  const made = madeLater.get(plan) ?? {
+    4: compileRuleset({ family: 4, ...ruleset }),
+    6: compileRuleset({ family: 6, ...ruleset }),
+  };
+  madeLater.set(plan, made);
+  return made;
+}
+
+const madeLater = new WeakMap<Plan, Plan["chains"]>();
 
 /** How many lines and entries the plan writes. */
 export function writesOf({ ipset, tables, recent, obsoleteSets }: Plan): number {

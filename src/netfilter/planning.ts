@@ -38,6 +38,11 @@ export interface Actual {
   readonly stuckSets: ReadonlySet<string>;
 }
 
+/** Whether the tables have all chains that are in the kernel. */
+export function isWhole(tables: Actual["tables"]): boolean {
+  return families.every((family) => tables[family].standing === undefined);
+}
+
 /** Without the policies that the kernel refuses. */
 export function acceptable(desired: Desired): Desired {
   const { policies, withheld } = desired;
@@ -91,10 +96,16 @@ export function retiredHomes(running: readonly LedgerBan[], returns: readonly Re
 
 /**
  * Composes the rules of policies, which are then remembered: thousands of them are so ready when the kernel has listed those that it has.
+ * @param standing policies that are expected to need none
  */
-export function composeRules({ policies }: Desired, protectedNetworks: readonly Network[]): void {
+export function composeRules(
+  { policies }: Desired,
+  protectedNetworks: readonly Network[],
+  standing: ReadonlySet<string> | undefined,
+): void {
   for (const family of families) {
-    const chains = compileRuleset({ family, policies, protectedNetworks, withSets: true, retired: [] });
+    const rest = standing && { standing };
+    const chains = compileRuleset({ family, policies, protectedNetworks, withSets: true, retired: [], ...rest });
     for (const rules of chains.values()) for (const rule of rules) ruleText(rule, family);
   }
 }
@@ -135,9 +146,11 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
   const entries = yield* planTimedEntries(desired, actual);
   const put = returns.map(({ ban, home }) => putBack(ban, home, now));
   const moved = returns.flatMap(({ ban }) => (running.some((one) => one === ban && one.present) ? [takeOut(ban, sets)] : []));
-  const { policies } = desired;
-  const chainsOf = (family: Family) =>
-    compileRuleset({ family, policies, protectedNetworks: actual.protectedNetworks, withSets, retired });
+  const ruleset = { policies: desired.policies, protectedNetworks: actual.protectedNetworks, withSets, retired };
+  const chainsOf = (family: Family) => {
+    const { standing } = actual.tables[family];
+    return compileRuleset({ family, ...ruleset, ...(standing && { standing }) });
+  };
   yield;
   const chains = { 4: chainsOf(4), 6: chainsOf(6) };
   const changeOf = (family: Family) => diffTable(actual.tables[family], chains[family], family);
@@ -168,6 +181,8 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
       .map(({ name }) => name),
     returns,
     chains,
+    isWhole: isWhole(actual.tables),
+    ruleset,
     found: [
       ...missing.map(({ name }) => `set ${name} missing`),
       ...returns.map(({ ban, home }) => `ban of ${ban.address} missing in ${banHomeName(home)}`),

@@ -4,6 +4,7 @@ import type { Policy } from "../../src/domain/policy.ts";
 import type { Clock, Desired } from "../../src/domain/ports.ts";
 import { banHomeName, banHomeOf } from "../../src/netfilter/bans/ban-home.ts";
 import type { RunCommand } from "../../src/netfilter/command/run.ts";
+import { createComposedRules } from "../../src/netfilter/composed-rules.ts";
 import { createFirewall } from "../../src/netfilter/firewall.ts";
 import { createIpSets } from "../../src/netfilter/ipset/sets.ts";
 import type { Backend } from "../../src/netfilter/iptables/backend.ts";
@@ -39,6 +40,9 @@ export interface HostOptions {
   readonly withSessions?: boolean;
   /** Whether a timer takes a turn of the event loop, as it does on a real host. */
   readonly withTurns?: boolean;
+  /** Where a start leaves its rules for the next one. */
+  readonly kept?: { text?: string };
+  readonly onLongWait?: () => void;
 }
 
 /** A firewall on a simulated host: tables, lists, sets and a clock in memory. Timers fire at once, and time moves on with them. */
@@ -48,6 +52,8 @@ export function createHost({
   missing,
   withSessions = false,
   withTurns = false,
+  kept,
+  onLongWait,
 }: HostOptions = {}) {
   const testClock = createTestClock();
   let wallShift = 0;
@@ -74,6 +80,12 @@ export function createHost({
     listed.push(...(input.match(/^-S\b.*$/gm) ?? []));
   });
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
+  const composedIn = (place: NonNullable<typeof kept>) => {
+    const write = async (text: string): Promise<void> => {
+      place.text = text;
+    };
+    return createComposedRules({ file: { read: () => place.text, write }, madeBy: "this", backend, clock });
+  };
   const start = () =>
     createFirewall({
       backend,
@@ -82,8 +94,10 @@ export function createHost({
       run,
       isThere: (program) => program !== missing,
       lists,
-      sets: createIpSets(run),
+      sets: createIpSets({ run }),
       ...(withSessions && { sessions: { open, lockHeld: () => false } }),
+      ...(kept && { composed: composedIn(kept) }),
+      ...(onLongWait && { onLongWait }),
       clock,
     });
   const firewall = start();

@@ -25,7 +25,7 @@ function createKernel() {
   lists.keepOnly(standing);
   const ipset = createSimulatedIpset({ clock });
   ipset.edit("create cld4-grace hash:net family inet maxelem 10 timeout 0");
-  const kernelLists = createKernelLists({ lists, sets: createIpSets(ipset.run), clock });
+  const kernelLists = createKernelLists({ lists, sets: createIpSets({ run: ipset.run }), clock });
   return {
     clock: { ...clock, advance: testClock.advance },
     lists,

@@ -85,7 +85,7 @@ export async function createInjectionScene(): Promise<InjectionScene> {
   const open = simulatedSessions(simulated, compare);
   const sessions = { open, lockHeld: () => false };
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
-  const sets = createIpSets(run, open);
+  const sets = createIpSets({ run, open });
   const firewall = createFirewall({
     backend: "nft",
     version: async () => "1.8.9",

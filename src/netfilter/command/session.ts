@@ -15,8 +15,11 @@ export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
    * @param mark the line without its break, or what it looks like where it is not known word for word
+   * @param onSent called when the program has the text, and works
    */
-  ask(text: string, mark: Mark): Promise<SessionAnswer>;
+  ask(text: string, mark: Mark, onSent?: () => void): Promise<SessionAnswer>;
+  /** Starts the program, if none is there, while whoever is going to ask does something else. */
+  prepare(): void;
   /** The next request is answered by another program: this one has shown that it can't be relied on. */
   discard(): void;
 }
@@ -116,11 +119,17 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     return answer.answered ? next : null;
   };
 
+  const ready = async (): Promise<OpenProgram | null> => (program !== null && isCurrent() ? program : begin());
+
   return {
-    ask: (text, mark) =>
+    prepare: () => void exclusive(ready),
+    ask: (text, mark, onSent) =>
       exclusive(async () => {
-        const asked = program !== null && isCurrent() ? program : await begin();
-        return asked === null ? notThere : request(asked, text, mark);
+        const asked = await ready();
+        if (asked === null) return notThere;
+        const answer = request(asked, text, mark);
+        onSent?.();
+        return answer;
       }),
     discard: () => {
       requests = maxRequests;

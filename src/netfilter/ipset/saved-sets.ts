@@ -1,4 +1,5 @@
 import { formatNetwork, NetworkSyntaxError, parseNetwork } from "../../domain/network.ts";
+import { memo } from "../memo.ts";
 
 /** One element of a set. */
 export interface SetEntry {
@@ -72,17 +73,25 @@ function noteLine(sets: Map<string, SavedSet>, line: string): void {
 
 /** A set without entries, by the words after its name in the line that creates it. */
 export function newSet(name: string, words: readonly string[]): SavedSet {
-  return { name, shape: shapeOf(words), capacity: Number(optionOf(words, "maxelem")), entries: new Map() };
+  // Each set has a number of its own that says nothing.
+  const { shape, capacity } = termsOf(words.filter((_, index) => words[index - 1] !== "initval").join(" "));
+  return { name, shape, capacity, entries: new Map() };
 }
 
-/** The decisive words of a set's definition; equal shapes can stand for each other. */
-export function shapeOf(words: readonly string[]): string {
+/** Thousands of sets are defined in a few ways. */
+const termsOf = memo((text) => {
+  const words = text.split(" ");
   const [type = ""] = words;
   const options = ["family", "netmask", "maxelem"].flatMap((name) => {
     const value = optionOf(words, name);
     return value === undefined ? [] : [`${name} ${value}`];
   });
-  return [type, ...options].join(" ");
+  return { shape: [type, ...options].join(" "), capacity: Number(optionOf(words, "maxelem")) };
+});
+
+/** The decisive words of a set's definition; equal shapes can stand for each other. @param words those after its name, with blanks between */
+export function shapeOf(words: string): string {
+  return termsOf(words).shape;
 }
 
 function optionOf(words: readonly string[], name: string): string | undefined {

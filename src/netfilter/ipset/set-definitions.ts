@@ -28,7 +28,7 @@ export function setDefinitions(family: Family, policies: readonly Policy[], home
   const define = (name: string, type: string, capacity: number, hashsize: number, prefix = full): SetDefinition => {
     const netmask = prefix < full ? ` netmask ${prefix}` : "";
     const words = `${type} family ${inet}${netmask} hashsize ${hashsize} maxelem ${capacity} timeout 0`;
-    return { name, words, shape: shapeOf(words.split(" ")) };
+    return { name, words, shape: shapeOf(words) };
   };
   const watched = policies.filter((policy) => policy.mode !== "off").map((policy) => offenderListOf(policy, family));
   return [

@@ -47,15 +47,17 @@ const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})+ipset v\\
 /** Entries, and characters of what was printed for them and for those of others, up to which a session is asked. */
 const [fewEntries, shortText] = [1000, 64 * 1024];
 
-/**
- * @param open sessions with ipset; without them, and where they do not answer, each request starts a program
- * @param wait for so many milliseconds
- */
-export function createIpSets(
-  run: RunCommand,
-  open?: OpenSession,
-  wait: (milliseconds: number) => Promise<unknown> = setTimeout,
-): IpSets {
+export interface IpSetsOptions {
+  readonly run: RunCommand;
+  /** Sessions with ipset; without them, and where they do not answer, each request starts a program. */
+  readonly open?: OpenSession;
+  /** Whether a set is free as soon as the last rule that named it is gone, as on the legacy backend. */
+  readonly releasedAtOnce?: boolean;
+  /** Waits for so many milliseconds. */
+  readonly wait?: (milliseconds: number) => Promise<unknown>;
+}
+
+export function createIpSets({ run, open, releasedAtOnce = false, wait = setTimeout }: IpSetsOptions): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
   const reader = open?.("ipset", ["-"], greeting);
@@ -167,18 +169,14 @@ export function createIpSets(
     sizes: () => numbers("Number of entries"),
     restore,
     destroy: async (names) => {
-      const held = await heldFor(names).catch((error: unknown) => {
-        if (!(error instanceof EnforcementDelayed)) throw error;
-        // Where nobody tells who holds them, trying does.
-        return new Set<string>();
-      });
+      // Where nobody tells who holds them, trying does.
+      const held = releasedAtOnce ? nothing : await heldFor(names).catch(ifDelayed(nothing));
       const free = names.filter((name) => !held.has(name));
       let kept: readonly string[] = [...held];
       try {
         if (free.length > 0) await restore(free.map((name) => `destroy ${name}`));
       } catch (error) {
-        if (!(error instanceof EnforcementDelayed)) throw error;
-        kept = names;
+        kept = ifDelayed(names)(error);
       }
       if (kept.length > 0) kept = await keptOf(kept);
       if (kept.length === 0) return [];
@@ -186,6 +184,16 @@ export function createIpSets(
       await wait(dumpPause);
       return keptOf(kept);
     },
+  };
+}
+
+const nothing: ReadonlySet<string> = new Set();
+
+/** For `catch`: `value` where the kernel could not be asked. */
+function ifDelayed<T>(value: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof EnforcementDelayed) return value;
+    throw error;
   };
 }
 

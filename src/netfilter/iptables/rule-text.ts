@@ -12,13 +12,20 @@ export const commentPrefix = "cld:";
 export function ruleText(rule: Rule, family: Family): string {
   const known = texts[family].get(rule);
   if (known !== undefined) return known;
-  const text = newRuleText(rule, family);
+  const text = (isOfBothFamilies(rule) ? texts[family === 4 ? 6 : 4].get(rule) : undefined) ?? newRuleText(rule, family);
   texts[family].set(rule, text);
   return text;
 }
 
 /** The rules of a policy are the same objects from one pass to the next. */
 const texts = { 4: new WeakMap<Rule, string>(), 6: new WeakMap<Rule, string>() } as const;
+
+const wordsOfBothFamilies: ReadonlySet<string> = new Set(["protocol", "ports", "new-connection", "jump", "goto"]);
+
+/** Whether both families say it in the same words; true at least of those that lead to the policies of a port. */
+function isOfBothFamilies({ matches, target }: Rule): boolean {
+  return wordsOfBothFamilies.has(target.kind) && matches.every(({ kind }) => wordsOfBothFamilies.has(kind));
+}
 
 function newRuleText(rule: Rule, family: Family): string {
   const matches = matchWords(rule.matches, family);

@@ -32,6 +32,8 @@ export interface RulesetInput {
   readonly withSets: boolean;
   /** Lists and sets that no policy writes to any more, but whose bans still run. */
   readonly retired: readonly BanHome[];
+  /** Policies whose own chains are left out, as the kernel is known to have them. */
+  readonly standing?: ReadonlySet<string>;
 }
 
 /** The chains that make the kernel do what the policies and bans say. Pure: the same input gives the same rules. */
@@ -39,7 +41,7 @@ export function compileRuleset(input: RulesetInput): Chains {
   const { family, withSets } = input;
   const policies = input.policies.filter((policy) => policy.mode !== "off");
   const bans = compileBanRules({ family, policies, withSets, retired: input.retired });
-  const counting = countingChainsOf(input.policies, family, withSets);
+  const counting = countingChainsOf(input);
   const operatorSet: Match = { kind: "set", set: operatorName(family) };
   const refuse: Target = { kind: "jump", chain: operatorChain };
   const entry: Rule[] = [
@@ -66,35 +68,39 @@ export function compileRuleset(input: RulesetInput): Chains {
 /** Those of the policies that were compiled last, which mostly are the same again. */
 const counted = new WeakMap<readonly Policy[], Map<string, Chains>>();
 
-function countingChainsOf(all: readonly Policy[], family: Family, withSets: boolean): Chains {
-  const variants = counted.get(all) ?? new Map<string, Chains>();
-  counted.set(all, variants);
-  const variant = `${family} ${withSets}`;
-  const active = all.filter((policy) => policy.mode !== "off");
-  const chains = variants.get(variant) ?? countingChains(family, active, withSets);
-  variants.set(variant, chains);
-  return chains;
-}
-
 /** What new connections meet: the way to the policies of their port, and each policy's own chains. */
-function countingChains(family: Family, policies: readonly Policy[], withSets: boolean): Chains {
-  const chains = new Map<string, readonly Rule[]>();
-  const policiesOf = new Map<number, Rule[]>();
-  for (const policy of policies) {
-    const policyChain = `CLD-P-${policy.name}`;
-    for (const [name, rules] of ownChains(policy, family, withSets)) chains.set(name, rules);
-    for (const port of policy.ports) pushRule(policiesOf, port, { matches: [], target: { kind: "jump", chain: policyChain } });
-  }
-  if (policiesOf.size === 0) return chains;
-  return new Map([...dispatchByPort(newConnectionChain, policiesOf), ...chains]);
+function countingChainsOf({ policies, family, withSets, standing }: RulesetInput): Chains {
+  const variants = counted.get(policies) ?? new Map<string, Chains>();
+  counted.set(policies, variants);
+  const remembered = (variant: string, compile: () => Chains): Chains => {
+    const chains = variants.get(variant) ?? compile();
+    variants.set(variant, chains);
+    return chains;
+  };
+  const active = policies.filter((policy) => policy.mode !== "off");
+  // These say nothing of a family.
+  const ways = remembered("ways", () => waysTo(active));
+  const own = (among: readonly Policy[]): Chains =>
+    new Map([...ways, ...among.flatMap((policy) => chainsOfPolicy(policy, family, withSets))]);
+  if (standing !== undefined && standing.size > 0) return own(active.filter(({ name }) => !standing.has(name)));
+  return remembered(`${family} ${withSets}`, () => own(active));
 }
 
+function waysTo(policies: readonly Policy[]): Chains {
+  const policiesOf = new Map<number, Rule[]>();
+  for (const { name, ports } of policies)
+    for (const port of ports) pushRule(policiesOf, port, { matches: [], target: { kind: "jump", chain: `CLD-P-${name}` } });
+  return policiesOf.size === 0 ? new Map() : dispatchByPort(newConnectionChain, policiesOf);
+}
+
+/** Chains by their names. */
 type OwnChains = readonly (readonly [string, readonly Rule[]])[];
 
 /** Of each policy, those that were made last, by family; of a thousand policies all but one are the same as in the pass before. */
 const made = new WeakMap<Policy, Map<string, OwnChains>>();
 
-function ownChains(policy: Policy, family: Family, withSets: boolean): OwnChains {
+/** The policy's own chains: the one that counts, and the one of those over the limit. */
+export function chainsOfPolicy(policy: Policy, family: Family, withSets: boolean): OwnChains {
   const variants = made.get(policy) ?? new Map<string, OwnChains>();
   made.set(policy, variants);
   const variant = `${family} ${withSets}`;

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { printedLines, withoutTexts } from "./printed-lines.ts";
 import { chainPrefix, entryChain } from "./rule.ts";
 import { commentPrefix } from "./rule-text.ts";
+import { type ChainsText, withoutStanding } from "./standing-chains.ts";
 
 /** What `iptables-save -t filter` told: rule texts without `-A CHAIN`, in order. */
 export interface SavedTable {
-  /** This service's own chains. */
+  /** This service's own chains, but for those of `standing`. */
   readonly own: ReadonlyMap<string, readonly string[]>;
   /** The rules of `INPUT`, everybody's. */
   readonly input: readonly string[];
@@ -13,6 +14,8 @@ export interface SavedTable {
   readonly referenced: ReadonlySet<string>;
   /** Fingerprint of all that is not this service's: another one says that somebody changed the table. */
   readonly foreign: string;
+  /** Policies whose own chains are as they should be, word for word, and are in `own` no more; none where all of the table was read. */
+  readonly standing?: ReadonlySet<string>;
 }
 
 /** The output of a save command was not a whole table: the program failed, although it may have exited with 0. */
@@ -31,6 +34,18 @@ export function parseSavedTable(text: string): SavedTable {
   if (lines[0] !== "*filter") throw new SaveOutputError(`the list of rules can't be read at: ${lines[0]?.slice(0, 200)}`);
   if (lines.at(-1) !== "COMMIT") throw new SaveOutputError("the list of rules ends before its COMMIT");
   return tableOf(lines.slice(1, -1));
+}
+
+/**
+ * The same without looking closer at the chains of policies that are known. A listing in which a rule takes more than one line is read as a whole:
+ * such a line can look like any other.
+ * @param current those of the policies whose chains would be the same now
+ * @throws {SaveOutputError}
+ */
+export function parseSavedBeside(text: string, known: ChainsText, current: ReadonlySet<string>): SavedTable {
+  const { listing, standing } = withoutStanding(text, known, current);
+  const isPlain = standing.size > 0 && printedLines(listing).length === listing.split("\n").length;
+  return isPlain ? { ...parseSavedTable(listing), standing } : parseSavedTable(text);
 }
 
 /**

@@ -5,13 +5,26 @@ import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { type Backend, legacyTables, programOf } from "./backend.ts";
-import { parseListedTable, parseRulesByTable, parseSavedTable, type SavedTable, SaveOutputError } from "./saved-table.ts";
+import {
+  parseListedTable,
+  parseRulesByTable,
+  parseSavedBeside,
+  parseSavedTable,
+  type SavedTable,
+  SaveOutputError,
+} from "./saved-table.ts";
+import type { KnownChains } from "./standing-chains.ts";
 import { areSame } from "./table-diff.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
-  /** @param way "at once": by a program that is started for it, which is faster for thousands of rules @throws {EnforcementDelayed} when the list can't be had now */
-  read(way?: "at once"): Promise<SavedTable>;
+  /** @throws {EnforcementDelayed} when the list can't be had now */
+  read(): Promise<SavedTable>;
+  /**
+   * The same by a program that is started for it, which is faster for thousands of rules.
+   * @param known tells the chains that need no closer look where they are so; asked when the list is there @throws {EnforcementDelayed}
+   */
+  readAtOnce(known: () => KnownChains | null): Promise<SavedTable>;
   /**
    * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
    * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
@@ -23,8 +36,10 @@ export interface FilterTable {
   readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   test(lines: readonly string[]): Promise<void>;
-  /** Applies the lines, all or none. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
-  apply(lines: readonly string[]): Promise<void>;
+  /** Starts what will apply lines soon. */
+  prepare(): void;
+  /** Applies the lines, all or none. @param onSent called when a session has them @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
+  apply(lines: readonly string[], onSent?: () => void): Promise<void>;
 }
 
 /** Sessions, and what one has to know before it is asked. */
@@ -64,9 +79,14 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   /** A session waits for the lock without an end, also to read; who starts a program is told, and reads without it. */
   const locked = (): boolean => backend === "legacy" && sessions?.lockHeld() === true;
 
-  const restore = async (lines: readonly string[], session: Session | undefined, extra: readonly string[]): Promise<void> => {
+  const restore = async (
+    lines: readonly string[],
+    session: Session | undefined,
+    extra: readonly string[],
+    onSent?: () => void,
+  ): Promise<void> => {
     const text = `${lines.join("\n")}\n`;
-    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark);
+    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark, onSent);
     if (answer?.answered === true) {
       if (!isHarmless(answer.output, answer.errors))
         throw new EnforcementDelayed(`${restoreName} goes on and says: ${oneLine(answer.errors || answer.output)}`);
@@ -122,7 +142,13 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     }
   };
   return {
-    read: (way) => legible(async () => (way === "at once" ? undefined : await listed()) ?? (await saved())),
+    read: () => legible(async () => (await listed()) ?? (await saved())),
+    readAtOnce: (known) =>
+      legible(async () => {
+        const text = await savedText(["-t", "filter"]);
+        const chains = known();
+        return chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
+      }),
     isStill: async (before, chains) => {
       const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
@@ -159,7 +185,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       if (locked()) throw new EnforcementDelayed(`${restoreName} would have to wait for the lock`);
       await restore(lines, testing, ["--test"]);
     },
-    apply: (lines) => restore(lines, restoring, []),
+    prepare: () => restoring?.prepare(),
+    apply: (lines, onSent) => restore(lines, restoring, [], onSent),
   };
 }
 

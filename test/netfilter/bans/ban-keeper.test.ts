@@ -40,7 +40,7 @@ async function createKept({
       return () => undefined;
     },
   };
-  const sets = createIpSets(scene.ipset.run);
+  const sets = createIpSets({ run: scene.ipset.run });
   const kernelLists = createKernelLists({ lists: scene.lists, sets, clock });
   await kernelLists.calibrate();
   const protectedNetworks = [parseNetwork("192.0.2.0/24")];

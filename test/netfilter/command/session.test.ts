@@ -6,6 +6,7 @@ import { programFile } from "../../../src/netfilter/command/program-file.ts";
 import { type OpenProgram, openProgram } from "../../../src/netfilter/command/run.ts";
 import { createSession } from "../../../src/netfilter/command/session.ts";
 import { withDirectory } from "../../support/directories.ts";
+import { eventually } from "../../support/eventually.ts";
 
 const fixture = (name: string) => join(import.meta.dirname, "fixtures", name);
 const mark = "# done";
@@ -32,6 +33,32 @@ test("one process answers request after request, each with what it printed befor
   assert.equal(await echo(""), "");
   assert.deepEqual(await Promise.all(["x\n", "y\n", "z\n"].map(echo)), ["x\n", "y\n", "z\n"]);
   assert.equal(started.length, 1);
+});
+
+test("one that is prepared has its process already, and answers as it would otherwise", async () => {
+  const { session, started, echo } = echoing();
+  session.prepare();
+  session.prepare();
+  await eventually("the program is started", () => started.length > 0);
+  assert.equal(await echo("a\n"), "a\n");
+  session.prepare();
+  assert.equal(await echo("b\n"), "b\n");
+  assert.equal(started.length, 1);
+});
+
+test("it tells when the program has a request, which is before it has answered", async () => {
+  const { session } = echoing();
+  const told: string[] = [];
+  const answer = session.ask(`a\n${mark}\n`, mark, () => told.push("sent")).then(() => told.push("answered"));
+  await answer;
+  assert.deepEqual(told, ["sent", "answered"]);
+  const absent = createSession(
+    () => openProgram("/nonexistent/program", []),
+    () => "",
+    { text: `${mark}\n`, mark },
+  );
+  assert.equal((await absent.ask("a\n", mark, () => told.push("sent"))).answered, false);
+  assert.equal(told.length, 2);
 });
 
 test("a line that only ends like the mark is none", async () => {

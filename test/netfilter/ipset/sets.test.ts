@@ -6,6 +6,10 @@ import type { OpenSession, SessionAnswer } from "../../../src/netfilter/command/
 import { createIpSets } from "../../../src/netfilter/ipset/sets.ts";
 
 function answering(...answers: readonly Partial<CommandResult>[]) {
+  return answeringWith({}, ...answers);
+}
+
+function answeringWith(options: { readonly releasedAtOnce?: boolean }, ...answers: readonly Partial<CommandResult>[]) {
   const calls: Parameters<RunCommand>[] = [];
   const run: RunCommand = async (...call) => {
     calls.push(call);
@@ -13,7 +17,7 @@ function answering(...answers: readonly Partial<CommandResult>[]) {
   };
   const pauses: number[] = [];
   const wait = async (milliseconds: number) => pauses.push(milliseconds);
-  return { sets: createIpSets(run, undefined, wait), calls, pauses };
+  return { sets: createIpSets({ run, wait, ...options }), calls, pauses };
 }
 
 const missing = { exitCode: null, failure: "not-found" };
@@ -112,9 +116,10 @@ describe("a session with ipset", () => {
         asked.push(request);
         return answer;
       },
+      prepare: () => {},
       discard: () => {},
     });
-    return { sets: createIpSets(run, open), asked, calls };
+    return { sets: createIpSets({ run, open }), asked, calls };
   }
   const ended = (end: Partial<CommandResult>): SessionAnswer => ({
     answered: false,
@@ -165,9 +170,10 @@ describe("a session that reads the sets", () => {
           assert.doesNotMatch(line, mark as RegExp);
         return answer;
       },
+      prepare: () => {},
       discard: () => (discarded += 1),
     });
-    const sets = createIpSets(run, open);
+    const sets = createIpSets({ run, open });
     const sizes = async (expected?: number) =>
       [...(await sets.read(expected))].map(([name, { entries: found }]) => [name, found.size]);
     return { sets, sizes, asked, calls, discarded: () => discarded };
@@ -273,6 +279,16 @@ describe("sets that are destroyed", () => {
     const { sets, calls } = answering(broken, {});
     assert.deepEqual(await sets.destroy(["cld4-a"]), []);
     assert.deepEqual(calls, [list, ["ipset", ["restore", "-exist"], "destroy cld4-a\n"]]);
+  });
+
+  test("are destroyed without a look where a rule that is gone holds none, and one by one where others hold some", async () => {
+    const free = answeringWith({ releasedAtOnce: true }, {});
+    assert.deepEqual(await free.sets.destroy(["cld4-a"]), []);
+    assert.deepEqual(free.calls, [["ipset", ["restore", "-exist"], "destroy cld4-a\n"]]);
+    const held = answeringWith({ releasedAtOnce: true }, inUse, inUse, {}, inUse);
+    assert.deepEqual(await held.sets.destroy(["cld4-a", "cld4-b"]), ["cld4-a"]);
+    const [destroyA, destroyB] = ["cld4-a", "cld4-b"].map((name) => ["ipset", ["destroy", name]]);
+    assert.deepEqual([held.calls.slice(1), held.pauses], [[destroyA, destroyB, destroyA], [100]]);
   });
 
   test("are not kept by anything where they are gone already", async () => {

@@ -25,6 +25,7 @@ function tableThatSays(answer: SessionAnswer) {
           asked.push(...text.trim().split("\n").slice(1, -2));
           return answer;
         },
+        prepare: () => {},
         discard: () => {},
       }),
       lockHeld: () => false,
@@ -87,7 +88,7 @@ describe("after a write", () => {
 
 test("a table is listed by a session, and at once by a program of its own", async () => {
   const { table, asked } = tableThatSays(listed("-P INPUT ACCEPT"));
-  await table.read("at once");
+  await table.readAtOnce(() => null);
   await table.read();
   assert.deepEqual(asked, ["iptables-nft-save", "-S"]);
 });

@@ -189,6 +189,7 @@ describe("a session is asked instead of starting a program:", () => {
         const answer = answers[asked.length - 1] ?? answers.at(-1) ?? answered("");
         return answer.answered ? { ...answer, output: answer.output.replaceAll("MARK", mark) } : answer;
       },
+      prepare: () => {},
       discard: () => {},
     });
     return { table: createFilterTable(4, backend, run, { open, lockHeld }), asked, calls };

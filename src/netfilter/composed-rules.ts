@@ -1,0 +1,115 @@
+import { hash } from "node:crypto";
+import type { Family } from "../domain/network.ts";
+import { comparePolicies, type Policy } from "../domain/policy.ts";
+import type { Clock } from "../domain/ports.ts";
+import { inTurns, type Steps } from "../domain/steps.ts";
+import type { Backend } from "./iptables/backend.ts";
+import { ruleText } from "./iptables/rule-text.ts";
+import { chainsOfPolicy } from "./iptables/ruleset.ts";
+import { chainsText, type KnownChains } from "./iptables/standing-chains.ts";
+
+/** Where a text outlasts the process. It may be lost. */
+export interface TextFile {
+  /** What was written last; undefined where there is nothing. */
+  read(): string | undefined;
+  write(text: string): Promise<void>;
+}
+
+export interface ComposedRulesOptions {
+  readonly file: TextFile;
+  /** Another one for each version of the code: what another version has composed is not used. */
+  readonly madeBy: string;
+  readonly backend: Backend;
+  readonly clock: Clock;
+}
+
+/**
+ * The chains of policies in words, kept from one start to the next: a start with a thousand policies then compares texts instead of composing
+ * thousands of rules. It holds what the code makes of the policies, not what the kernel has.
+ */
+export interface ComposedRules {
+  /** What was kept by the same code on the same backend; null where there is nothing of use. */
+  known(policies: readonly Policy[]): KnownChains | null;
+  /** Keeps those of these policies, if there is something new about them; at most so often. */
+  keep(policies: readonly Policy[]): Promise<void>;
+}
+
+/** Milliseconds between two writings. */
+const leastInterval = 10_000;
+/** What is behind the first line. */
+interface Heading {
+  readonly made: string;
+  /** The policies by their names, and what of each makes its rules. */
+  readonly policies: readonly (readonly [name: string, terms: string])[];
+  /** Of each family: where its chains end. */
+  readonly ends: Readonly<Record<Family, readonly number[]>>;
+}
+
+export function createComposedRules({ file, madeBy, backend, clock }: ComposedRulesOptions): ComposedRules {
+  const made = `${madeBy} ${backend}`;
+  let kept: readonly Policy[] | undefined;
+  let keptAt = Number.NEGATIVE_INFINITY;
+  return {
+    known: (policies) => {
+      const found = parse(file.read(), made);
+      if (found === undefined) return null;
+      const terms = new Map(found.heading.policies);
+      const current = new Set(policies.filter((policy) => terms.get(policy.name) === termsOf(policy)).map(({ name }) => name));
+      const active = policies.filter(({ mode }) => mode !== "off").length;
+      if (current.size === active && terms.size === active) kept = policies;
+      return { texts: found.texts, current };
+    },
+    keep: async (policies) => {
+      if (policies === kept || clock.monotonic() < keptAt + leastInterval) return;
+      kept = policies;
+      keptAt = clock.monotonic();
+      await file.write(await inTurns(compose(policies, made)));
+    },
+  };
+}
+
+function* compose(policies: readonly Policy[], made: string): Steps<string> {
+  const active = policies.filter(({ mode }) => mode !== "off").toSorted(comparePolicies);
+  for (const policy of active) {
+    for (const family of [4, 6] as const)
+      for (const [, rules] of chainsOfPolicy(policy, family, true)) for (const rule of rules) ruleText(rule, family);
+    yield;
+  }
+  const texts = { 4: chainsText(active, 4), 6: chainsText(active, 6) };
+  yield;
+  const heading: Heading = {
+    made,
+    policies: active.map((policy) => [policy.name, termsOf(policy)]),
+    ends: { 4: texts[4].ends, 6: texts[6].ends },
+  };
+  const text = `${JSON.stringify(heading)}\n${texts[4].rules}${texts[6].rules}`;
+  yield;
+  return `${hash("sha1", text)}\n${text}`;
+}
+
+/** All that the chains of a policy depend on. */
+function termsOf({ ports, maxConnections, countPer, ban, rejectWith, exempt, mode }: Policy): string {
+  return JSON.stringify([ports, maxConnections, countPer.ipv4Prefix, countPer.ipv6Prefix, ban, rejectWith, exempt, mode]);
+}
+
+/** Undefined for a text that is not whole, or not of this code. */
+function parse(
+  kept: string | undefined,
+  made: string,
+): { readonly heading: Heading; readonly texts: KnownChains["texts"] } | undefined {
+  const [first = "", second = ""] = /^([0-9a-f]{40})\n(.*)\n/.exec(kept ?? "")?.slice(1) ?? [];
+  const text = (kept ?? "").slice(first.length + 1);
+  if (first === "" || hash("sha1", text) !== first) return undefined;
+  const heading = JSON.parse(second) as Heading;
+  if (heading.made !== made) return undefined;
+  const policies = heading.policies.map(([name]) => name);
+  const begin = second.length + 1;
+  const middle = begin + (heading.ends[4].at(-1) ?? 0);
+  return {
+    heading,
+    texts: {
+      4: { policies, rules: text.slice(begin, middle), ends: heading.ends[4] },
+      6: { policies, rules: text.slice(middle), ends: heading.ends[6] },
+    },
+  };
+}

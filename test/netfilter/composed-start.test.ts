@@ -1,0 +1,149 @@
+// Starts that find the rules of the start before, composed and in the kernel.
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { describe, test } from "node:test";
+import type { Policy } from "../../src/domain/policy.ts";
+import { samplePolicy } from "../support/samples.ts";
+import { createHost, desire, type HostOptions } from "./host.ts";
+import { classicBan } from "./some-policies.ts";
+
+const policies = Array.from({ length: 120 }, (_, n) =>
+  samplePolicy({ name: `p-${n}`, ports: [1000 + n], ban: n % 2 === 0 ? classicBan : null }),
+).sort((a, b) => (a.name < b.name ? -1 : 1));
+const changed = (name: string, change: Partial<Policy>) =>
+  policies.map((policy) => (policy.name === name ? { ...policy, ...change, revision: 2 } : policy));
+
+type Host = ReturnType<typeof createHost>;
+
+/** A host that has the policies in the kernel, and what its service has kept of them. */
+async function runningHost(options: HostOptions = {}): Promise<Host> {
+  const host = createHost(options);
+  await host.firewall.converge(desire(policies));
+  return host;
+}
+
+const rulesOf = (host: Host) => ([4, 6] as const).map((family) => new Map(host.rules(family)));
+
+test("a start that finds all as it should be writes nothing, then and in the look after it", async () => {
+  const host = await runningHost({ kept: {} });
+  const next = host.restarted();
+  for (let pass = 0; pass < 2; pass += 1) {
+    const { writes, found } = await next.converge(desire(policies));
+    assert.deepEqual([writes, found], [0, []]);
+    assert.equal((await next.position()).inPlace, true);
+  }
+});
+
+describe("a start after this has the rules that it has without any memory:", () => {
+  const jump = '-m comment --comment "cld:832683cb538b" -j CLD-INPUT';
+  for (const [what, lines, after] of [
+    ["a policy was changed", [], changed("p-7", { maxConnections: 9 })],
+    ["a policy has other ports", [], changed("p-7", { ports: [80, 1008] })],
+    ["a policy was shelved", [], changed("p-7", { mode: "off" })],
+    ["a policy was deleted", [], policies.slice(1)],
+    ["policies were made", [], [...policies, samplePolicy({ name: "web", ports: [443, 1000] })]],
+    ["all were deleted", [], []],
+    ["a chain was flushed", ["-F CLD-P-p-7"], policies],
+    ["a chain was flushed and its policy deleted", ["-F CLD-P-p-0"], policies.slice(1)],
+    ["a chain was flushed and its policy changed", ["-F CLD-O-p-7"], changed("p-7", { maxConnections: 9 })],
+    ["a rule was put in front of a limit", ["-I CLD-P-p-7 1 -j RETURN"], policies],
+    ["a rule was put behind a limit", ["-A CLD-P-p-7 -j RETURN"], policies],
+    ["the way to the policies was cut", ["-F CLD-NEW"], policies],
+    ["the jump was moved", [`-D INPUT ${jump}`, "-A INPUT -p udp -j ACCEPT", `-A INPUT ${jump}`], policies],
+    ["a chain of nobody was made", [":CLD-P-nobody - [0:0]", "-A CLD-P-nobody -j DROP"], policies],
+    ["an address was let through by all", ["-I CLD-INPUT 1 -s 192.0.2.1/32 -j RETURN"], policies],
+  ] as const) {
+    test(what, async () => {
+      const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
+      const [first] = host.rules(4).find(([chain]) => chain === "INPUT")?.[1] ?? [];
+      assert.equal(first, jump);
+      for (const each of [host, other]) {
+        if (lines.length > 0) each.kernel.edit(4, ...lines);
+        await each.restarted().converge(desire(after));
+      }
+      assert.deepEqual(rulesOf(host), rulesOf(other));
+    });
+  }
+
+  test("everything was flushed", async () => {
+    const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
+    for (const each of [host, other]) {
+      each.flush();
+      await each.restarted().converge(desire(policies));
+    }
+    assert.deepEqual(rulesOf(host), rulesOf(other));
+  });
+
+  test("ipset is gone", async () => {
+    const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
+    for (const each of [host, other]) {
+      each.ipset.setFault("program missing");
+      await each.restarted().converge(desire(policies));
+    }
+    assert.deepEqual(rulesOf(host), rulesOf(other));
+    assert.ok(!host.kernel.namesSet("cld4-w32-p-7"));
+  });
+});
+
+test("what was kept is trusted by the first pass alone: the next one composes all rules", async () => {
+  const kept: { text?: string } = {};
+  const host = await runningHost({ kept });
+  const right = rulesOf(host);
+  const limit = / --connlimit-above \d+ /;
+  const wrong = (text: string): string => text.replace(limit, " --connlimit-above 7 ");
+  // As code with a fault in it would have left them, in the kernel and in what it kept.
+  const [rule = ""] = host.rules(4).find(([chain]) => chain === "CLD-P-p-0")?.[1] ?? [];
+  host.kernel.edit(4, "-D CLD-P-p-0 1", `-A CLD-P-p-0 ${wrong(rule)}`);
+  const text = kept.text?.slice(41).replace(`-A CLD-P-p-0 ${rule}\n`, `-A CLD-P-p-0 ${wrong(rule)}\n`) ?? "";
+  kept.text = `${hash("sha1", text)}\n${text}`;
+  const next = host.restarted();
+  assert.equal((await next.converge(desire(policies))).writes, 0);
+  const { found } = await next.converge(desire(policies));
+  assert.deepEqual(found, ["IPv4: chain CLD-P-p-0 differs in 2 rules"]);
+  assert.deepEqual(rulesOf(host), right);
+});
+
+test("a change after such a start reads the table, and is one of the rules that are there", async () => {
+  const host = await runningHost({ kept: {}, withSessions: true });
+  const next = host.restarted();
+  await next.converge(desire(policies));
+  const wider = changed("p-7", { maxConnections: 9 });
+  await next.check(desire(wider));
+  await next.converge(desire(wider), "changes");
+  const other = createHost();
+  await other.firewall.converge(desire(wider));
+  assert.deepEqual(rulesOf(host), rulesOf(other));
+});
+
+test("a start looks for rules on the other backend, after one on the same backend with its second pass", async () => {
+  const host = createHost({ backend: "legacy", kept: {} });
+  const asked = (): boolean => host.kernel.invocations.some(({ file }) => file === "iptables-nft-save");
+  await host.firewall.converge(desire(policies));
+  assert.equal(asked(), true);
+  const { length } = host.kernel.invocations;
+  const askedSince = (): boolean => host.kernel.invocations.slice(length).some(({ file }) => file === "iptables-nft-save");
+  const next = host.restarted();
+  await next.converge(desire(policies));
+  assert.equal(askedSince(), false);
+  await next.converge(desire(policies));
+  assert.equal(askedSince(), true);
+});
+
+describe("whoever could do something meanwhile is told that programs work", () => {
+  const waits = async (backend: "nft" | "legacy", some: readonly Policy[]): Promise<number> => {
+    let count = 0;
+    const onLongWait = () => {
+      count += 1;
+    };
+    await createHost({ backend, withSessions: true, onLongWait }).firewall.converge(desire(some));
+    return count;
+  };
+
+  test("where a whole table with many rules is replaced", async () => {
+    assert.ok((await waits("legacy", policies)) > 0);
+  });
+
+  test("not where that takes a moment", async () => {
+    assert.deepEqual([await waits("nft", policies), await waits("legacy", policies.slice(0, 5))], [0, 0]);
+  });
+});
