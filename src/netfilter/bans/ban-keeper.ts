@@ -1,5 +1,5 @@
 import { createExclusive } from "../../domain/exclusive.ts";
-import { contains, type Network, parseNetwork } from "../../domain/network.ts";
+import { contains, formatNetwork, maskNetwork, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { Desired } from "../../domain/ports.ts";
 import type { IpSets } from "../ipset/sets.ts";
@@ -7,7 +7,7 @@ import type { KernelLists } from "../kernel-lists.ts";
 import { memo } from "../memo.ts";
 import type { RecentLists } from "../recent/list-files.ts";
 import { type BanLedger, createBanLedger, type LedgerBan, type LedgerState, standingCauses } from "./ban-ledger.ts";
-import { kindOf, parseOffenderName } from "./names.ts";
+import { activityName, kindOf, parseOffenderName } from "./names.ts";
 import { type Reading, withoutPrefix } from "./reading.ts";
 import type { ListWrite } from "./timed-entries.ts";
 
@@ -83,17 +83,32 @@ export function createBanKeeper({ lists, sets, kernelLists, protectedNetworks }:
     return ledger.observe(reading, [...policies, ...present.filter((policy) => !policies.includes(policy))]);
   };
 
+  /**
+   * Whether any of these can be in a list of offenders: the packet that puts a source there puts it into the list of activity first, which forgets
+   * none before it is full.
+   */
+  const someWereActive = (kind: string, wanted: ReadonlySet<string>): boolean => {
+    const [family, prefix] = kind.split("/").map(Number);
+    const active = lists.read(activityName(family === 4 ? 4 : 6));
+    if (active === undefined || active.length >= lists.capacity()) return true;
+    return active.some(({ address }) =>
+      wanted.has(withoutPrefix(formatNetwork(maskNetwork(parseAddress(address), prefix ?? 0)))),
+    );
+  };
+
   /** Entries of these addresses in lists and sets of offenders. Each policy can have some, and a batch ten thousand addresses. */
   const tracesOf = (addresses: readonly string[], { sets: saved }: Reading, held: (home: string) => ReadonlySet<string>) => {
     if (addresses.length === 0) return [];
     const byKind = Map.groupBy(addresses, (address) => kindOf(parseNetwork(address)));
     const wantedOf = memo((kind: string) => new Set(byKind.get(kind)?.map(withoutPrefix)));
+    const mayBeListed = memo((kind: string) => someWereActive(kind, wantedOf(kind)));
     return [...new Set([...lists.names(), ...(saved?.keys() ?? [])])].flatMap((home) => {
       const list = parseOffenderName(home);
       if (list === undefined) return [];
       const wanted = wantedOf(kindOf(list));
       if (wanted.size === 0) return [];
-      const present = new Set([...common(wanted, saved?.get(home)?.entries), ...common(wanted, held(home))]);
+      const listed = mayBeListed(kindOf(list)) ? common(wanted, held(home)) : [];
+      const present = new Set([...common(wanted, saved?.get(home)?.entries), ...listed]);
       return [...present].map((entry) => [home, entry] as const);
     });
   };

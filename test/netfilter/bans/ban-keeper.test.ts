@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, mock, test } from "node:test";
 import { parseNetwork } from "../../../src/domain/network.ts";
 import type { Policy } from "../../../src/domain/policy.ts";
 import { createBanKeeper } from "../../../src/netfilter/bans/ban-keeper.ts";
@@ -102,6 +102,38 @@ for (const withSets of [true, false]) {
             expected,
           );
       }
+    });
+
+    test("reads no list of offenders for those who were not active, unless the list of activity may have forgotten them", async () => {
+      const kept = await createKept({ withSets });
+      const traces = () => kept.lists.read("cld4-who-32-mysql")?.map((entry) => entry.address);
+      const lift = async (): Promise<boolean> => {
+        const { read } = kept.lists;
+        let asked = false;
+        mock.method(kept.lists, "read", (name: string) => {
+          asked ||= name.startsWith("cld4-who-");
+          return read(name);
+        });
+        await kept.keeper.settle(desire([mysql, web], [], [address]), false);
+        mock.restoreAll();
+        return asked;
+      };
+      assert.equal(await lift(), false);
+      kept.lists.stamp("cld4-activity", "203.0.113.77");
+      assert.equal(await lift(), false);
+      kept.lists.stamp("cld4-who-32-mysql", address);
+      for (let n = 0; n < 100; n += 1) kept.lists.stamp("cld4-activity", `198.51.100.${n}`);
+      assert.equal(await lift(), true);
+      assert.deepEqual(traces(), []);
+    });
+
+    test("finds the traces of a network by the address that was active", async () => {
+      const wide = samplePolicy({ name: "wide", countPer: { ipv4Prefix: 24, ipv6Prefix: 64 } });
+      const kept = await createKept({ policies: [wide], withSets });
+      kept.lists.stamp("cld4-who-24-wide", "198.51.100.0");
+      kept.lists.stamp("cld4-activity", "198.51.100.7");
+      await kept.keeper.settle(desire([wide], [], ["198.51.100.0/24"]), false);
+      assert.deepEqual(kept.lists.read("cld4-who-24-wide"), []);
     });
 
     test("ends the bans that no policy stands for", async () => {
