@@ -84,6 +84,8 @@ export async function startService(config: Config, supervision: Supervision | nu
       deadlines.start();
       if (reconciler.inStep()) log.info({}, "the kernel is in step");
     });
+    // It can fail while the rest is loaded.
+    void Promise.allSettled([firstPass]);
     await Promise.race([firstPass, waiting.promise, setTimeout(headStart, undefined, { ref: false })]);
     const { createServers } = await import("./servers.ts");
     servers = createServers({ config, store, firewall, reconciler, confirmations, adminToken, tls, log });
@@ -128,6 +130,8 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
     const [lists, sets] = [createRecentLists(), createIpSets({ run: runCommand, open, releasedAtOnce: backend === "legacy" })];
     const madeBy = sourcesOfBundle();
     const file = createKeptText(config, "composed-rules");
+    const onFailure = (error: unknown): void =>
+      log.warn({ reason: String(error) }, "the composed rules could not be kept: the next start will take longer");
     return createFirewall({
       backend,
       version,
@@ -137,7 +141,7 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
       sessions,
       lists,
       sets,
-      ...(madeBy !== undefined && { composed: createComposedRules({ file, madeBy, backend, clock: systemClock }) }),
+      ...(madeBy !== undefined && { composed: createComposedRules({ file, madeBy, backend, clock: systemClock, onFailure }) }),
       clock: systemClock,
       onLongWait,
     });

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Family } from "../domain/network.ts";
-import { comparePolicies, type Policy } from "../domain/policy.ts";
+import { comparePolicies, type Policy, type PolicySpec } from "../domain/policy.ts";
 import type { Clock } from "../domain/ports.ts";
 import { inTurns, type Steps } from "../domain/steps.ts";
 import type { Backend } from "./iptables/backend.ts";
@@ -21,6 +21,8 @@ export interface ComposedRulesOptions {
   readonly madeBy: string;
   readonly backend: Backend;
   readonly clock: Clock;
+  /** Told when the text could not be written, and not again before it could. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -30,12 +32,13 @@ export interface ComposedRulesOptions {
 export interface ComposedRules {
   /** What was kept by the same code on the same backend; null where there is nothing of use. */
   known(policies: readonly Policy[]): KnownChains | null;
-  /** Keeps those of these policies, if there is something new about them; at most so often. */
+  /** Keeps those of these policies, if there is something new about them; at most so often. Never rejects. */
   keep(policies: readonly Policy[]): Promise<void>;
 }
 
 /** Milliseconds between two writings. */
-const leastInterval = 10_000;
+const leastInterval = 30_000;
+
 /** What is behind the first line. */
 interface Heading {
   readonly made: string;
@@ -45,10 +48,11 @@ interface Heading {
   readonly ends: Readonly<Record<Family, readonly number[]>>;
 }
 
-export function createComposedRules({ file, madeBy, backend, clock }: ComposedRulesOptions): ComposedRules {
+export function createComposedRules({ file, madeBy, backend, clock, onFailure }: ComposedRulesOptions): ComposedRules {
   const made = `${madeBy} ${backend}`;
   let kept: readonly Policy[] | undefined;
   let keptAt = Number.NEGATIVE_INFINITY;
+  let failed = false;
   return {
     known: (policies) => {
       const found = parse(file.read(), made);
@@ -63,7 +67,14 @@ export function createComposedRules({ file, madeBy, backend, clock }: ComposedRu
       if (policies === kept || clock.monotonic() < keptAt + leastInterval) return;
       kept = policies;
       keptAt = clock.monotonic();
-      await file.write(await inTurns(compose(policies, made)));
+      const text = await inTurns(compose(policies, made));
+      try {
+        await file.write(text);
+        failed = false;
+      } catch (error) {
+        if (!failed) onFailure(error);
+        failed = true;
+      }
     },
   };
 }
@@ -75,41 +86,56 @@ function* compose(policies: readonly Policy[], made: string): Steps<string> {
       for (const [, rules] of chainsOfPolicy(policy, family, true)) for (const rule of rules) ruleText(rule, family);
     yield;
   }
-  const texts = { 4: chainsText(active, 4), 6: chainsText(active, 6) };
+  const four = chainsText(active, 4);
+  yield;
+  const texts = { 4: four, 6: chainsText(active, 6) };
   yield;
   const heading: Heading = {
     made,
     policies: active.map((policy) => [policy.name, termsOf(policy)]),
     ends: { 4: texts[4].ends, 6: texts[6].ends },
   };
+  yield;
   const text = `${JSON.stringify(heading)}\n${texts[4].rules}${texts[6].rules}`;
   yield;
   return `${hash("sha1", text)}\n${text}`;
 }
 
 /** All that the chains of a policy depend on. */
-function termsOf({ ports, maxConnections, countPer, ban, rejectWith, exempt, mode }: Policy): string {
-  return JSON.stringify([ports, maxConnections, countPer.ipv4Prefix, countPer.ipv6Prefix, ban, rejectWith, exempt, mode]);
+function termsOf({ protocol, ports, maxConnections, countPer, ban, rejectWith, exempt, mode }: Policy): string {
+  const { ipv4Prefix, ipv6Prefix } = countPer;
+  const terms = { protocol, ports, maxConnections, countPer: [ipv4Prefix, ipv6Prefix], ban, rejectWith, exempt, mode };
+  return JSON.stringify(terms satisfies Record<Exclude<keyof PolicySpec, "description">, unknown>);
 }
 
 /** Undefined for a text that is not whole, or not of this code. */
-function parse(
-  kept: string | undefined,
-  made: string,
-): { readonly heading: Heading; readonly texts: KnownChains["texts"] } | undefined {
+function parse(kept: string | undefined, made: string): Parsed | undefined {
   const [first = "", second = ""] = /^([0-9a-f]{40})\n(.*)\n/.exec(kept ?? "")?.slice(1) ?? [];
   const text = (kept ?? "").slice(first.length + 1);
   if (first === "" || hash("sha1", text) !== first) return undefined;
-  const heading = JSON.parse(second) as Heading;
-  if (heading.made !== made) return undefined;
+  try {
+    const heading = JSON.parse(second) as Heading;
+    return heading.made === made ? parsed(heading, text.slice(second.length + 1)) : undefined;
+  } catch {
+    // Other code may have written it in another form.
+    return undefined;
+  }
+}
+
+interface Parsed {
+  readonly heading: Heading;
+  readonly texts: KnownChains["texts"];
+}
+
+function parsed(heading: Heading, rules: string): Parsed | undefined {
   const policies = heading.policies.map(([name]) => name);
-  const begin = second.length + 1;
-  const middle = begin + (heading.ends[4].at(-1) ?? 0);
+  const [middle, last] = [heading.ends[4].at(-1) ?? 0, heading.ends[6].at(-1) ?? 0];
+  if (middle + last !== rules.length) return undefined;
   return {
     heading,
     texts: {
-      4: { policies, rules: text.slice(begin, middle), ends: heading.ends[4] },
-      6: { policies, rules: text.slice(middle), ends: heading.ends[6] },
+      4: { policies, rules: rules.slice(0, middle), ends: heading.ends[4] },
+      6: { policies, rules: rules.slice(middle), ends: heading.ends[6] },
     },
   };
 }

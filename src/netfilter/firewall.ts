@@ -103,6 +103,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const planFor = backend === "legacy" ? planSparingly : planPass;
   /** Whether a table was seen to hold and print what was written to it. */
   let verified = false;
+  let keptIsDoubtful = false;
   const leftRules = createLeftRules(backend, run);
   const last = createLastPass(tables);
   const endsMemory = createEndsMemory();
@@ -150,6 +151,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         // Whatever went wrong, what was read before is no ground for the next try.
         kernelLists.changed();
         last.doubt();
+        keptIsDoubtful = true;
         throw error;
       }
     });
@@ -167,17 +169,18 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const lookAround = async (desired: Desired, looking: boolean, known: Actual["tables"] | null) => {
     // Later, starts of programs would keep this process from its callers.
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
-    const chains = once(() => composed?.known(acceptable(desired).policies) ?? null);
+    // Once only: whatever went wrong with it does not so with all that is read and composed.
+    const isKept = isLarge && !keptIsDoubtful;
+    const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
     const reading = () => (isLarge ? fromEach((table) => table.readAtOnce(chains)) : readTables());
     const tablesNow = known === null ? reading() : Promise.resolve(known);
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
-    const standing = isLarge && !last.ended() ? chains()?.current : undefined;
-    if (!last.ended()) composeRules(desired, protectedNetworks, standing);
-    // The start before this one had the same backend: to ask the other one can wait.
-    leftRules.look((standing?.size ?? 0) > 0);
+    const expected = isKept ? chains()?.current : undefined;
+    if (!last.ended()) composeRules(desired, protectedNetworks, expected);
+    leftRules.look(expected !== undefined);
     try {
       await clockNow;
     } catch (error) {
@@ -190,6 +193,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
+    // Where a start before this one left rules on the same backend, to ask the other one can wait.
+    if (expected !== undefined && !families.every((family) => found[family].standing !== undefined)) leftRules.look(false);
     // What is known are rules that name sets.
     const isFit = kept.reading.sets !== null || isWhole(found);
     return { found: isFit ? found : await readTables(), ...kept };
@@ -219,8 +224,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     await verifying;
     verified ||= wrote;
-    // A start without it composes them.
-    if (isWhole(found)) void composed?.keep(desired.policies).catch(() => undefined);
+    const isOfUse = isWhole(found) && reading.sets !== null && desired.policies.length > manyPolicies;
+    if (isOfUse) void composed?.keep(desired.policies);
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),

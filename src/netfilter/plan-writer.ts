@@ -34,50 +34,67 @@ export interface PlanWriter {
 /** Milliseconds for which a set that others hold is left alone. */
 const stuckTime = 600_000;
 
+/** Sets with fewer entries are filled in no time. */
+const manyEntries = 1000;
+
+/**
+ * The lines that make sets, and those that fill them. Where there is no rule yet, rules that name the sets can be made while they are filled; otherwise
+ * whoever is banned in a set that is new would get in meanwhile.
+ */
+function definitionsFirst(lines: readonly string[]): readonly [readonly string[], readonly string[]] {
+  const definitions = lines.filter((line) => line.startsWith("create "));
+  const entries = lines.slice(definitions.length);
+  const isApart = entries.length > manyEntries && !entries.some((line) => line.startsWith("create "));
+  return isApart ? [definitions, entries] : [lines, []];
+}
+
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   const { tables, sets, kernelLists, endsMemory, counts, clock, onSent } = options;
   /** With the monotonic time at which it is tried again. */
   const stuck = new Map<string, number>();
 
-  const applyToEach = (linesOf: (family: Family) => readonly string[]): Promise<readonly PromiseSettledResult<void>[]> => {
+  /** What fails in one family does not keep the other one from its change. */
+  const applyToEach = async (linesOf: (family: Family) => readonly string[]): Promise<void> => {
     const changed = families.filter((family) => linesOf(family).length > 0);
-    return Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family), onSent)));
+    const outcomes = await Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family), onSent)));
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   };
 
   const noteWrites = (lines: Readonly<Record<Family, readonly string[]>>): void => {
     if (families.some((family) => lines[family].length > 0)) counts.written();
   };
 
-  const restoreSets = async ({ ipset, ends }: Plan): Promise<void> => {
-    if (ipset.length === 0) return;
-    await sets.restore(ipset);
-    kernelLists.wrote(ipset);
-    endsMemory.note(ipset, ends, clock.now());
+  const restoreSets = async (lines: readonly string[], ends: Plan["ends"]): Promise<void> => {
+    if (lines.length === 0) return;
+    await sets.restore(lines);
+    kernelLists.wrote(lines);
+    endsMemory.note(lines, ends, clock.now());
+  };
+
+  const destroyObsolete = async ({ obsoleteSets }: Plan): Promise<void> => {
+    if (obsoleteSets.length === 0) return;
+    const kept = await sets.destroy(obsoleteSets);
+    for (const name of obsoleteSets) stuck.delete(name);
+    for (const name of kept) stuck.set(name, clock.monotonic() + stuckTime);
+    kernelLists.changed();
   };
 
   const write = async (plan: Plan): Promise<void> => {
-    const [misshapen] = plan.misshapenSets;
-    if (misshapen !== undefined) {
-      throw new EnforcementDelayed(
-        `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
-      );
-    }
+    assertWellShaped(plan);
     const firstLists = { 4: firstListOf(plan.tables[4], 4), 6: firstListOf(plan.tables[6], 6) };
     noteWrites(firstLists);
-    const restoring = restoreSets(plan);
+    const isNew = families.every((family) => firstLists[family].length > 0);
+    const [definitions, entries] = isNew ? definitionsFirst(plan.ipset) : [plan.ipset, []];
+    const restoring = restoreSets(definitions, entries.length === 0 ? plan.ends : []);
     for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
     await Promise.allSettled([restoring, applyToEach((family) => firstLists[family])]);
     await restoring;
     noteWrites(plan.tables);
-    const outcomes = await applyToEach((family) => plan.tables[family]);
+    const filling = restoreSets(entries, plan.ends);
+    const outcomes = await Promise.allSettled([filling, applyToEach((family) => plan.tables[family])]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
-    if (plan.obsoleteSets.length > 0) {
-      const kept = await sets.destroy(plan.obsoleteSets);
-      for (const name of plan.obsoleteSets) stuck.delete(name);
-      for (const name of kept) stuck.set(name, clock.monotonic() + stuckTime);
-      kernelLists.changed();
-    }
+    await destroyObsolete(plan);
   };
 
   const verify = async (plan: Plan, before: Actual["tables"]): Promise<void> => {
@@ -97,4 +114,12 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     new Set([...stuck].filter(([, until]) => clock.monotonic() < until).map(([name]) => name));
 
   return { write, verify, stuckSets };
+}
+
+/** @throws {EnforcementDelayed} */
+function assertWellShaped({ misshapenSets: [misshapen] }: Plan): void {
+  if (misshapen === undefined) return;
+  throw new EnforcementDelayed(
+    `the ipset ${misshapen} is of another type than this service makes; stop it, npm run purge, and start it again`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { KernelBan } from "../domain/ban.ts";
 import type { Family, Network } from "../domain/network.ts";
-import { policyNamed } from "../domain/policy.ts";
+import { type Policy, policyNamed } from "../domain/policy.ts";
 import type { Desired } from "../domain/ports.ts";
 import type { Steps } from "../domain/steps.ts";
 import { type BanHome, banHomeName, banHomeOf, heldHomeOf, parseBanHomeName } from "./bans/ban-home.ts";
@@ -12,7 +12,7 @@ import type { SavedSet } from "./ipset/saved-sets.ts";
 import { type SetDefinition, setDefinitions } from "./ipset/set-definitions.ts";
 import { banHomes } from "./iptables/ban-rules.ts";
 import { ruleText } from "./iptables/rule-text.ts";
-import { compileRuleset } from "./iptables/ruleset.ts";
+import { chainsOfPolicy, compileRuleset } from "./iptables/ruleset.ts";
 import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { Plan, Return } from "./plan.ts";
@@ -151,7 +151,7 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
     const { standing } = actual.tables[family];
     return compileRuleset({ family, ...ruleset, ...(standing && { standing }) });
   };
-  yield;
+  yield* composeInSteps(desired.policies, actual);
   const chains = { 4: chainsOf(4), 6: chainsOf(6) };
   const changeOf = (family: Family) => diffTable(actual.tables[family], chains[family], family);
   yield;
@@ -192,6 +192,17 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
     sets: definitions.map(({ name }) => name),
     ends: entries.flatMap((plan) => plan.ends),
   };
+}
+
+/** Composes what is remembered of each policy, of thousands of rules not all in one turn. */
+function* composeInSteps(policies: readonly Policy[], { tables, sets }: Actual): Steps<void> {
+  for (const policy of policies) {
+    for (const family of families) {
+      if (policy.mode === "off" || tables[family].standing?.has(policy.name)) continue;
+      for (const [, rules] of chainsOfPolicy(policy, family, sets !== null)) for (const rule of rules) ruleText(rule, family);
+    }
+    yield;
+  }
 }
 
 /**

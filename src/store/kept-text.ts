@@ -1,4 +1,4 @@
-import { readFileSync, rename, writeFile } from "node:fs";
+import { readFileSync, rename, statfs, unlink, writeFile } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -6,9 +6,12 @@ import { promisify } from "node:util";
 export interface KeptText {
   /** Undefined where there is none that can be read. */
   read(): string | undefined;
-  /** Replaces it as a whole. Rejects when it can't be written. */
+  /** Replaces it as a whole. Rejects when it can't be written, and where the database may need the room. */
   write(text: string): Promise<void>;
 }
+
+/** Bytes of free space under which nothing is written. */
+const leastRoom = 32 * 1024 ** 2;
 
 /** A file of the state directory beside the database. */
 export function createKeptText({ stateDirectory }: { readonly stateDirectory: string }, name: string): KeptText {
@@ -22,8 +25,16 @@ export function createKeptText({ stateDirectory }: { readonly stateDirectory: st
       }
     },
     write: async (text) => {
-      await promisify(writeFile)(`${file}.new`, text, { encoding: "latin1", mode: 0o600 });
-      await promisify(rename)(`${file}.new`, file);
+      const { bavail, bsize } = await promisify(statfs)(stateDirectory);
+      if (bavail * bsize < leastRoom)
+        throw new Error(`${stateDirectory} has less than ${leastRoom / 1024 ** 2} MiB of room left`);
+      try {
+        await promisify(writeFile)(`${file}.new`, text, { encoding: "latin1", mode: 0o600 });
+        await promisify(rename)(`${file}.new`, file);
+      } catch (error) {
+        await promisify(unlink)(`${file}.new`).catch(() => undefined);
+        throw error;
+      }
     },
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { type ComposedRulesOptions, createComposedRules } from "../../src/netfilter/composed-rules.ts";
@@ -28,6 +29,7 @@ describe("composed rules", () => {
       madeBy: "this",
       backend: "nft",
       clock,
+      onFailure: (error) => assert.fail(String(error)),
       ...different,
     });
 
@@ -110,12 +112,43 @@ describe("composed rules", () => {
     }
   });
 
-  test("are kept again when there are other policies, but not more often than every ten seconds", async () => {
+  test("are of no use where the text is whole but of another form, as other code may write it", () => {
+    for (const heading of ["{", "{}", '{"made":"this nft"}', '{"made":"this nft","policies":[["a","b"]],"ends":{"4":[1]}}']) {
+      const other = `${heading}\n-A CLD-O-a\n`;
+      text = `${hash("sha1", other)}\n${other}`;
+      assert.equal(start().known(policies), null, heading);
+    }
+  });
+
+  test("that can't be kept are said to be so once, until they can", async () => {
+    const told: string[] = [];
+    let broken = true;
+    const file = {
+      read: () => undefined,
+      write: async () => {
+        if (broken) throw new Error("no room");
+      },
+    };
+    const composed = start({ file, onFailure: (error) => told.push(String(error)) });
+    for (const [some, isBroken] of [
+      [policies, true],
+      [[web], true],
+      [policies, false],
+      [[web], true],
+    ] as const) {
+      broken = isBroken;
+      await composed.keep(some);
+      clock.advance(30_000);
+    }
+    assert.deepEqual(told, ["Error: no room", "Error: no room"]);
+  });
+
+  test("are kept again when there are other policies, but not more often than every half minute", async () => {
     const composed = start();
     await composed.keep(policies);
     await composed.keep([web]);
     assert.equal(writes, 1);
-    clock.advance(10_000);
+    clock.advance(30_000);
     await composed.keep(policies);
     assert.equal(writes, 1);
     await composed.keep([web]);

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { describe, test } from "node:test";
 import type { Policy } from "../../src/domain/policy.ts";
+import { eventually } from "../support/eventually.ts";
 import { samplePolicy } from "../support/samples.ts";
-import { createHost, desire, type HostOptions } from "./host.ts";
+import { createHost, desire, type HostOptions, type Kept } from "./host.ts";
 import { classicBan } from "./some-policies.ts";
 
 const policies = Array.from({ length: 120 }, (_, n) =>
@@ -19,7 +20,21 @@ type Host = ReturnType<typeof createHost>;
 async function runningHost(options: HostOptions = {}): Promise<Host> {
   const host = createHost(options);
   await host.firewall.converge(desire(policies));
+  const { kept } = options;
+  if (kept) await eventually("the rules are kept", () => kept.text !== undefined, { within: 5000, every: 1 });
   return host;
+}
+
+/** Two of them that somebody has done the same to, and whose services have started again; the first of them knows its rules from before. */
+async function restarted(happens: (host: Host) => void, after: readonly Policy[]): Promise<readonly Host[]> {
+  const kept: Kept = {};
+  const hosts = [await runningHost({ kept }), await runningHost()];
+  for (const host of hosts) {
+    happens(host);
+    await host.restarted().converge(desire(after));
+  }
+  if (after.length > 0) assert.ok((kept.found ?? 0) >= 118, `${kept.found} were known`);
+  return hosts;
 }
 
 const rulesOf = (host: Host) => ([4, 6] as const).map((family) => new Map(host.rules(family)));
@@ -54,39 +69,52 @@ describe("a start after this has the rules that it has without any memory:", () 
     ["an address was let through by all", ["-I CLD-INPUT 1 -s 192.0.2.1/32 -j RETURN"], policies],
   ] as const) {
     test(what, async () => {
-      const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
-      const [first] = host.rules(4).find(([chain]) => chain === "INPUT")?.[1] ?? [];
-      assert.equal(first, jump);
-      for (const each of [host, other]) {
+      const [host, other] = await restarted((each) => {
         if (lines.length > 0) each.kernel.edit(4, ...lines);
-        await each.restarted().converge(desire(after));
-      }
-      assert.deepEqual(rulesOf(host), rulesOf(other));
+      }, after);
+      assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
     });
   }
 
-  test("everything was flushed", async () => {
-    const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
-    for (const each of [host, other]) {
-      each.flush();
-      await each.restarted().converge(desire(policies));
-    }
-    assert.deepEqual(rulesOf(host), rulesOf(other));
-  });
+  for (const [what, happens] of [
+    ["everything was flushed", (host: Host) => host.flush()],
+    [
+      "one family was flushed",
+      (host: Host) => {
+        const rules = host.rules(6).filter(([chain]) => chain.startsWith("CLD-"));
+        const own = rules.map(([chain]) => chain);
+        host.kernel.edit(6, "-F INPUT", ...own.map((chain) => `-F ${chain}`), ...own.map((chain) => `-X ${chain}`));
+      },
+    ],
+    ["ipset is gone", (host: Host) => host.ipset.setFault("program missing")],
+  ] as const) {
+    test(what, async () => {
+      const [host, other] = await restarted(happens, policies);
+      assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
+    });
+  }
+});
 
-  test("ipset is gone", async () => {
-    const [host, other] = [await runningHost({ kept: {} }), await runningHost()];
-    for (const each of [host, other]) {
-      each.ipset.setFault("program missing");
-      await each.restarted().converge(desire(policies));
-    }
-    assert.deepEqual(rulesOf(host), rulesOf(other));
-    assert.ok(!host.kernel.namesSet("cld4-w32-p-7"));
-  });
+test("a pass after one that failed reads and composes everything", async () => {
+  const kept: Kept = {};
+  const host = await runningHost({ kept });
+  host.kernel.edit(4, "-F CLD-P-p-7");
+  host.kernel.setFault("restore keeps other rules");
+  const next = host.restarted();
+  const { found } = kept;
+  await next.converge(desire(policies)).catch(() => undefined);
+  host.kernel.setFault("lock held");
+  await assert.rejects(next.converge(desire(policies)), /lock/);
+  host.kernel.setFault(null);
+  kept.found = -1;
+  await next.converge(desire(policies));
+  assert.deepEqual([found, kept.found], [found, -1]);
+  const other = await runningHost();
+  assert.deepEqual(rulesOf(host), rulesOf(other));
 });
 
 test("what was kept is trusted by the first pass alone: the next one composes all rules", async () => {
-  const kept: { text?: string } = {};
+  const kept: Kept = {};
   const host = await runningHost({ kept });
   const right = rulesOf(host);
   const limit = / --connlimit-above \d+ /;
@@ -116,9 +144,8 @@ test("a change after such a start reads the table, and is one of the rules that 
 });
 
 test("a start looks for rules on the other backend, after one on the same backend with its second pass", async () => {
-  const host = createHost({ backend: "legacy", kept: {} });
+  const host = await runningHost({ backend: "legacy", kept: {} });
   const asked = (): boolean => host.kernel.invocations.some(({ file }) => file === "iptables-nft-save");
-  await host.firewall.converge(desire(policies));
   assert.equal(asked(), true);
   const { length } = host.kernel.invocations;
   const askedSince = (): boolean => host.kernel.invocations.slice(length).some(({ file }) => file === "iptables-nft-save");
@@ -127,6 +154,14 @@ test("a start looks for rules on the other backend, after one on the same backen
   assert.equal(askedSince(), false);
   await next.converge(desire(policies));
   assert.equal(askedSince(), true);
+});
+
+test("a start on a backend that has none of the rules looks for those on the other one at once", async () => {
+  const host = await runningHost({ backend: "legacy", kept: {} });
+  host.flush();
+  const { length } = host.kernel.invocations;
+  await host.restarted().converge(desire(policies));
+  assert.ok(host.kernel.invocations.slice(length).some(({ file }) => file === "iptables-nft-save"));
 });
 
 describe("whoever could do something meanwhile is told that programs work", () => {

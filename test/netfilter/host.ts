@@ -41,8 +41,14 @@ export interface HostOptions {
   /** Whether a timer takes a turn of the event loop, as it does on a real host. */
   readonly withTurns?: boolean;
   /** Where a start leaves its rules for the next one. */
-  readonly kept?: { text?: string };
+  readonly kept?: Kept;
   readonly onLongWait?: () => void;
+}
+
+/** A text that a start leaves for the next one, and how many policies that found as they were when it was written. */
+export interface Kept {
+  text?: string;
+  found?: number;
 }
 
 /** A firewall on a simulated host: tables, lists, sets and a clock in memory. Timers fire at once, and time moves on with them. */
@@ -80,11 +86,20 @@ export function createHost({
     listed.push(...(input.match(/^-S\b.*$/gm) ?? []));
   });
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
-  const composedIn = (place: NonNullable<typeof kept>) => {
+  const composedIn = (place: Kept) => {
     const write = async (text: string): Promise<void> => {
       place.text = text;
     };
-    return createComposedRules({ file: { read: () => place.text, write }, madeBy: "this", backend, clock });
+    const onFailure = (error: unknown): void => {
+      throw error;
+    };
+    const composed = createComposedRules({ file: { read: () => place.text, write }, madeBy: "this", backend, clock, onFailure });
+    const known: typeof composed.known = (policies) => {
+      const found = composed.known(policies);
+      place.found = found?.current.size ?? 0;
+      return found;
+    };
+    return { ...composed, known };
   };
   const start = () =>
     createFirewall({

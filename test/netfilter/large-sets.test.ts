@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { parseSetNumbers } from "../../src/netfilter/ipset/saved-sets.ts";
-import { sampleOperatorBan } from "../support/samples.ts";
+import { sampleOperatorBan, samplePolicy } from "../support/samples.ts";
 import { createHost, desire } from "./host.ts";
 
 test("of tens of thousands of entries only the number is asked while none comes or goes", async () => {
@@ -22,6 +22,47 @@ test("of tens of thousands of entries only the number is asked while none comes 
   const before = host.ipset.started("save");
   await host.firewall.converge(desired);
   assert.equal(host.ipset.started("save"), before + 1);
+});
+
+describe("many bans and rules", () => {
+  const policies = Array.from({ length: 70 }, (_, n) => samplePolicy({ name: `p-${n}`, ports: [1000 + n] }));
+  const bans = Array.from({ length: 1200 }, (_, n) => sampleOperatorBan({ address: `198.18.${n >> 8}.${n & 255}` }));
+  const desired = desire(policies, bans);
+  const commandsOf = (text: string): readonly string[] => [
+    ...new Set(
+      text
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" ")[0] ?? ""),
+    ),
+  ];
+
+  test("go into a kernel without any side by side: the sets are made, then filled while rules that name them are made", async () => {
+    const host = createHost();
+    const { writes } = await host.firewall.converge(desired);
+    assert.deepEqual(host.ipset.restores.map(commandsOf), [["create"], ["add"]]);
+    assert.ok(writes > 2000);
+    assert.equal((await host.firewall.converge(desired)).writes, 0);
+  });
+
+  test("go in one after the other where rules stand: who is banned in a set that is new must not get in meanwhile", async () => {
+    const host = createHost();
+    await host.firewall.converge(desire(policies.slice(1)));
+    const { length } = host.ipset.restores;
+    await host.firewall.converge(desired);
+    assert.deepEqual(host.ipset.restores.slice(length).map(commandsOf), [["create", "add"]]);
+  });
+
+  test("are tried again when the sets could not be filled", async () => {
+    const host = createHost();
+    // Once for the first lists, which are made beside the sets.
+    host.kernel.afterNextRestore(() => host.ipset.setFault("restore fails"));
+    await assert.rejects(host.firewall.converge(desired), /ipset restore fails/);
+    host.ipset.setFault(null);
+    await host.firewall.converge(desired);
+    assert.equal((await host.firewall.converge(desired)).writes, 0);
+    assert.equal(host.operatorBans().inSet.length + (host.operatorBans().listed?.length ?? 0), 1200);
+  });
 });
 
 test("the text of ipset list -terse tells the number of entries of each set of this service, and of rules that hold it", () => {

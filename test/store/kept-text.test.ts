@@ -21,8 +21,11 @@ test("what can't be read is no text, and what can't be written leaves the one be
   withDirectory(async (stateDirectory) => {
     const text = createKeptText({ stateDirectory }, "rules");
     await text.write("one");
-    mkdirSync(join(stateDirectory, "rules.new"));
-    await assert.rejects(text.write("another"), /EISDIR/);
-    assert.equal(text.read(), "one");
-    assert.equal(createKeptText({ stateDirectory }, "rules.new").read(), undefined);
+    const other = createKeptText({ stateDirectory }, "directory");
+    mkdirSync(join(stateDirectory, "directory"));
+    await assert.rejects(other.write("another"), /EISDIR/);
+    assert.equal(other.read(), undefined);
+    assert.deepEqual(readdirSync(stateDirectory).toSorted(), ["directory", "rules"]);
+    const gone = createKeptText({ stateDirectory: join(stateDirectory, "gone") }, "rules");
+    await assert.rejects(gone.write("another"), /ENOENT/);
   }));

@@ -122,7 +122,8 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
   const ready = async (): Promise<OpenProgram | null> => (program !== null && isCurrent() ? program : begin());
 
   return {
-    prepare: () => void exclusive(ready),
+    // Whoever asks is told what is wrong.
+    prepare: () => void exclusive(ready).catch(() => undefined),
     ask: (text, mark, onSent) =>
       exclusive(async () => {
         const asked = await ready();

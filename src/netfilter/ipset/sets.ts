@@ -115,19 +115,31 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
   const numbers = async (what: Parameters<typeof parseSetNumbers>[1]): Promise<ReadonlyMap<string, number>> =>
     parseSetNumbers((await told(counter, "list -terse")) ?? (await ask(["list", "-terse"])), what);
 
-  /** Waits until no rule holds the sets, as far as that is a matter of time; the result is those that are held still. */
-  const heldFor = async (names: readonly string[]): Promise<ReadonlySet<string>> => {
-    const held = async (): Promise<ReadonlySet<string>> => {
+  /** How many rules hold those of the sets that are there, when no time frees them any more. */
+  const holdersOf = async (names: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+    const holders = async (): Promise<ReadonlyMap<string, number>> => {
       const references = await numbers("References");
-      return new Set(names.filter((name) => (references.get(name) ?? 0) > 0));
+      return new Map(
+        names.flatMap((name): [string, number][] => (references.has(name) ? [[name, references.get(name) ?? 0]] : [])),
+      );
     };
-    let found = await held();
+    let found = await holders();
     for (const pause of releasePauses) {
-      if (found.size === 0) break;
+      if ([...found.values()].every((count) => count === 0)) break;
       await wait(pause);
-      found = await held();
+      found = await holders();
     }
     return found;
+  };
+
+  /** Whether all of them could be destroyed. */
+  const destroyAll = async (names: readonly string[]): Promise<boolean> => {
+    try {
+      await restore(names.map((name) => `destroy ${name}`));
+      return true;
+    } catch (error) {
+      return ifDelayed(false)(error);
+    }
   };
 
   /** Destroys sets one by one; the result is those that are in use. */
@@ -169,15 +181,14 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
     sizes: () => numbers("Number of entries"),
     restore,
     destroy: async (names) => {
+      if (releasedAtOnce && (await destroyAll(names))) return [];
       // Where nobody tells who holds them, trying does.
-      const held = releasedAtOnce ? nothing : await heldFor(names).catch(ifDelayed(nothing));
-      const free = names.filter((name) => !held.has(name));
-      let kept: readonly string[] = [...held];
-      try {
-        if (free.length > 0) await restore(free.map((name) => `destroy ${name}`));
-      } catch (error) {
-        kept = ifDelayed(names)(error);
-      }
+      const unknown = new Map(names.map((name) => [name, 0]));
+      const holders = await holdersOf(names).catch(ifDelayed(unknown));
+      const there = [...holders.keys()];
+      const free = there.filter((name) => holders.get(name) === 0);
+      const isDone = free.length === 0 || (await destroyAll(free));
+      let kept: readonly string[] = isDone ? there.filter((name) => !free.includes(name)) : there;
       if (kept.length > 0) kept = await keptOf(kept);
       if (kept.length === 0) return [];
       // Somebody who lists a set keeps it meanwhile too, and is no reference.
@@ -186,8 +197,6 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
     },
   };
 }
-
-const nothing: ReadonlySet<string> = new Set();
 
 /** For `catch`: `value` where the kernel could not be asked. */
 function ifDelayed<T>(value: T): (error: unknown) => T {

@@ -43,9 +43,24 @@ export function parseSavedTable(text: string): SavedTable {
  * @throws {SaveOutputError}
  */
 export function parseSavedBeside(text: string, known: ChainsText, current: ReadonlySet<string>): SavedTable {
-  const { listing, standing } = withoutStanding(text, known, current);
-  const isPlain = standing.size > 0 && printedLines(listing).length === listing.split("\n").length;
-  return isPlain ? { ...parseSavedTable(listing), standing } : parseSavedTable(text);
+  const { unknown, restored, standing } = withoutStanding(text, known, current);
+  const lines = unknown.split("\n");
+  const [begin, end] = [lines.indexOf("*filter"), lines.lastIndexOf("COMMIT")];
+  if (standing.size === 0 || begin < 0 || end < begin || printedLines(unknown).length !== lines.length)
+    return parseSavedTable(text);
+  const rest = [
+    ...lines.slice(0, begin + 1),
+    restored.declarations.join(""),
+    ...lines.slice(begin + 1, end),
+    restored.rules.join(""),
+    ...lines.slice(end),
+  ];
+  try {
+    return { ...parseSavedTable(rest.join("\n")), standing };
+  } catch (error) {
+    if (error instanceof SaveOutputError) return parseSavedTable(text);
+    throw error;
+  }
 }
 
 /**

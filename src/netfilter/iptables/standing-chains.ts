@@ -20,9 +20,12 @@ export interface KnownChains {
   readonly current: ReadonlySet<string>;
 }
 
-/** A listing without those chains of policies that have all their rules as they should be, word for word. */
+/** What is left of a listing without those chains of policies that have all their rules as they should be, word for word. */
 export interface Remainder {
-  readonly listing: string;
+  /** The lines that are none of a known chain as it is known, in their order. */
+  readonly unknown: string;
+  /** Lines of chains that are as they are known, but have to be looked at all the same: their declarations and their rules. */
+  readonly restored: { readonly declarations: readonly string[]; readonly rules: readonly string[] };
   /** The policies whose chains are left out. */
   readonly standing: ReadonlySet<string>;
 }
@@ -65,27 +68,29 @@ export function withoutStanding(listing: string, known: ChainsText, current: Rea
   });
   const declared = { names, text: declarations.join(""), ends: declarationEnds, prefix: ":" };
   const ruled = { names, text: known.rules, ends: known.ends, prefix: "-A " };
-  const [first, second] = [regionOf(listing, ":", 0), regionOf(listing, "-A ", 0)];
-  if (first === undefined || second === undefined || first.to > second.from) return { listing, standing: nobody };
+  const whole = { unknown: listing, restored: { declarations: [], rules: [] }, standing: nobody };
+  const [first, second] = [regionOf(listing, ":"), regionOf(listing, "-A ")];
+  if (first === undefined || second === undefined || first.to > second.from) return whole;
   const [lines, rules] = [compare(listing, first, declared), compare(listing, second, ruled)];
-  if (lines === undefined || rules === undefined) return { listing, standing: nobody };
+  if (lines === undefined || rules === undefined) return whole;
   const policyAt = (index: number): string => known.policies[index % known.policies.length] ?? "";
   const differing = new Set([...lines.different, ...rules.different].map(policyAt));
   const standing = new Set(known.policies.filter((policy) => current.has(policy) && !differing.has(policy)));
   const kept = [...names.keys()].filter((index) => !standing.has(policyAt(index)));
-  /** A chain that is as it was known, but not to be left out. */
   const restored = ({ different }: Comparison, block: Block): readonly string[] =>
     kept.filter((index) => !different.has(index)).map((index) => block.text.slice(startOf(block, index), block.ends[index]));
-  const rest = [
+  const unknown = [
     listing.slice(0, first.from),
     ...lines.rest,
-    ...restored(lines, declared),
     listing.slice(first.to, second.from),
     ...rules.rest,
-    ...restored(rules, ruled),
     listing.slice(second.to),
   ];
-  return { listing: rest.join(""), standing };
+  return {
+    unknown: unknown.join(""),
+    restored: { declarations: restored(lines, declared), rules: restored(rules, ruled) },
+    standing,
+  };
 }
 
 interface Region {
@@ -94,8 +99,8 @@ interface Region {
 }
 
 /** The lines of a listing from the first to the last that are about chains of policies. */
-function regionOf(listing: string, prefix: string, after: number): Region | undefined {
-  const [first, last] = [listing.indexOf(`\n${prefix}${kinds[0]}`, after), listing.lastIndexOf(`\n${prefix}${kinds[1]}`)];
+function regionOf(listing: string, prefix: string): Region | undefined {
+  const [first, last] = [listing.indexOf(`\n${prefix}${kinds[0]}`), listing.lastIndexOf(`\n${prefix}${kinds[1]}`)];
   const end = listing.indexOf("\n", last + 1);
   return first < 0 || last < first || end < 0 ? undefined : { from: first + 1, to: end + 1 };
 }

@@ -46,6 +46,17 @@ test("one that is prepared has its process already, and answers as it would othe
   assert.equal(started.length, 1);
 });
 
+test("one that can't be prepared says so to whoever asks", async () => {
+  const session = createSession(
+    () => openProgram("cat", []),
+    () => {
+      throw new Error("EACCES");
+    },
+  );
+  session.prepare();
+  await assert.rejects(session.ask(`${mark}\n`, mark), /EACCES/);
+});
+
 test("it tells when the program has a request, which is before it has answered", async () => {
   const { session } = echoing();
   const told: string[] = [];

@@ -110,6 +110,27 @@ test("where a comment takes more than one line, all is read: its lines could loo
   assert.deepEqual(read(printed, policies), parseSavedTable(printed));
 });
 
+test("a comment of more than one line can stand anywhere, and look like anything that is known", () => {
+  const policies = ["a", "a1", "b"].map((name, index) => samplePolicy({ name, ports: [80 + index], ban: null }));
+  const lines = [":CLD-O-a1 - [0:0]", ":CLD-P-a - [0:0]", "-A CLD-P-a -j ACCEPT", "COMMIT", "*filter", "-A CLD-O-b"];
+  const mark = "-p tcp -m tcp --dport 7 -j ACCEPT";
+  const cases = fc.record({
+    chain: fc.constantFrom("INPUT", "FORWARD", "CLD-P-b", "CLD-O-a1", "CLD-P-a", "CLD-NEW"),
+    comment: fc.array(fc.constantFrom(...lines, "x"), { minLength: 1, maxLength: 4 }),
+    current: fc.subarray(["a", "a1", "b"]),
+    gone: fc.constantFrom([], ["-F CLD-P-a"], ["-F CLD-NEW", "-F CLD-P-a1", "-F CLD-O-a1", "-X CLD-P-a1"]),
+  });
+  fc.assert(
+    fc.property(cases, ({ chain, comment, current, gone }) => {
+      const table = restoreLines(tableOf(policies, 4), ["*filter", ...gone, `-A ${chain} ${mark}`, "COMMIT"].join("\n"));
+      const rule = `-m comment --comment "${["x", ...comment, "y"].join("\n")}" -j ACCEPT`;
+      const printed = printTable(table).replace(mark, () => rule);
+      assert.deepEqual(withStanding(read(printed, policies, new Set(current)), policies, 4), parseSavedTable(printed));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("a listing without any of the chains is read as a whole", () => {
   const printed = printTable(tableOf([], 4));
   assert.deepEqual(read(printed, [samplePolicy()]), parseSavedTable(printed));
