@@ -51,9 +51,9 @@ const override = "allowLockout=true goes on all the same, for callers with the s
 /** Keeps writes from shutting out their caller, SSH clients, gateways and this host itself. */
 export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptions): LockoutGuard {
   /** A kernel that can't be read must not let anything pass. */
-  async function lifelinesOf(caller: Caller): Promise<readonly Lifeline[]> {
+  async function lifelinesOf(caller: Caller, ssh: "sshClients" | "recentSshClients"): Promise<readonly Lifeline[]> {
     try {
-      const sshClients = await surroundings.sshClients();
+      const sshClients = await surroundings[ssh]();
       return [
         ...lifelines("caller", caller.address === null ? [] : [caller.address], apiPorts),
         ...lifelines("ssh", sshClients, surroundings.sshPorts()),
@@ -68,7 +68,9 @@ export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptio
 
   async function overridden({ caller }: WriteTerms, find: FindLockouts): Promise<readonly string[]> {
     try {
-      return (await find(await lifelinesOf(caller))).map(({ message }) => `allowLockout overrides this: ${message}`);
+      return (await find(await lifelinesOf(caller, "sshClients"))).map(
+        ({ message }) => `allowLockout overrides this: ${message}`,
+      );
     } catch (error) {
       if (error instanceof DomainError && error.code === "not-ready") return [error.message];
       throw error;
@@ -78,7 +80,9 @@ export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptio
   return {
     async judge(terms, find, rehearses) {
       if (terms.allowLockout === true) return rehearses ? overridden(terms, find) : [];
-      const lockouts = await find(await lifelinesOf(terms.caller));
+      const perhaps = await find(await lifelinesOf(terms.caller, "recentSshClients"));
+      if (perhaps.length === 0) return [];
+      const lockouts = await find(await lifelinesOf(terms.caller, "sshClients"));
       if (lockouts.length > 0) throw refusal(lockouts);
       return [];
     },

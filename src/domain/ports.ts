@@ -219,6 +219,8 @@ export interface Surroundings {
   ownAddresses(): readonly string[];
   /** Addresses with an open SSH connection to this host. @throws {EnforcementDelayed} while that can't be read */
   sshClients(): Promise<readonly string[]>;
+  /** Those, and perhaps some whose connection has just ended: much cheaper. @throws {EnforcementDelayed} */
+  recentSshClients(): Promise<readonly string[]>;
   /** The ports on which this host takes SSH connections. */
   sshPorts(): readonly number[];
 }

@@ -6,7 +6,7 @@ import { onceATurn } from "./once-a-turn.ts";
 import { createSharedRun } from "./shared-run.ts";
 
 export interface SurroundingsOptions {
-  readonly connections: Pick<Conntrack, "scanSockets">;
+  readonly connections: Pick<Conntrack, "scanSockets" | "scanRecentSockets">;
   /** `/proc/net`, or a stand-in for it. */
   readonly procNet?: string;
   /** `/etc/ssh`, or a stand-in for it. */
@@ -20,6 +20,8 @@ export interface HostSurroundings {
   ownAddresses(): readonly string[];
   /** Addresses with an open connection to a port on which sshd is set to listen. @throws {EnforcementDelayed} */
   sshClients(): Promise<readonly string[]>;
+  /** Those, and some whose connection may have ended. @throws {EnforcementDelayed} */
+  recentSshClients(): Promise<readonly string[]>;
   /** The ports on which sshd is set to listen. */
   sshPorts(): readonly number[];
 }
@@ -40,6 +42,14 @@ export function createSurroundings({
   };
   // Many who write in the same turn look at the same host.
   const sshPortsNow = onceATurn(sshPorts);
+  const sshClientsIn = async (scan: Conntrack["scanSockets"]): Promise<readonly string[]> => {
+    const ports = new Set(sshPortsNow());
+    const clients = new Set<string>();
+    await scan((source, port) => {
+      if (ports.has(port)) clients.add(source);
+    });
+    return [...clients];
+  };
   return {
     gateways: onceATurn(() => [
       ...gatewaysOfIPv4(textOf(`${procNet}/route`) ?? ""),
@@ -51,14 +61,8 @@ export function createSurroundings({
       );
       return [...new Set(addresses.map(canonical))];
     }),
-    sshClients: createSharedRun(async () => {
-      const ports = new Set(sshPortsNow());
-      const clients = new Set<string>();
-      await connections.scanSockets((source, port) => {
-        if (ports.has(port)) clients.add(source);
-      });
-      return [...clients];
-    }),
+    sshClients: createSharedRun(() => sshClientsIn(connections.scanSockets)),
+    recentSshClients: createSharedRun(() => sshClientsIn(connections.scanRecentSockets)),
     sshPorts: sshPortsNow,
   };
 }

@@ -16,8 +16,11 @@ import { type Service, startService } from "../support/service.ts";
 import { startTraffic, type Traffic } from "../support/traffic.ts";
 
 export const apiPort = 7306;
+const nothing = async (): Promise<void> => {};
 /** Where the sshd of this machine would listen. */
-export const [sshPort = 22] = createSurroundings({ connections: { scanSockets: async () => {} } }).sshPorts();
+export const [sshPort = 22] = createSurroundings({
+  connections: { scanSockets: nothing, scanRecentSockets: nothing },
+}).sshPorts();
 export const web = 7400;
 /** The client's side of the wire is the way to everywhere. */
 export const gateways = { 4: "192.0.2.2", 6: "2001:db8::2" } as const;

@@ -44,6 +44,16 @@ forSetups((setup) => {
         });
       }
 
+      test("a connection that was accepted after the last look at the sockets is ended too", async () => {
+        const { api, traffic } = scene();
+        for (let n = 60; n < 66; n += 1) {
+          assert.equal((await api.putBan(source(n + 10))).severed, 0);
+          await traffic.hold(source(n), other);
+          assert.equal((await api.putBan(source(n))).severed, 1);
+          assert.equal((await api.putBan(source(n + 20))).severed, 0);
+        }
+      });
+
       test("with sever false the sockets stay, and the rules alone refuse what comes", async () => {
         const { api, traffic } = scene();
         await api.putPolicy("watched", { ports: [watched], maxConnections: 100 });

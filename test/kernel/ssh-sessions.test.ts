@@ -69,4 +69,20 @@ forBackends((backend) => {
       await mustWrite(service, deleteBan(source(4)));
     }
   });
+
+  test("a session that begins or ends between two writes is seen as it is by the second", async () => {
+    const { traffic, service } = scene;
+    for (const { source } of families) {
+      const ban = async (n: number) => mustWrite(service, putBan(source(n)));
+      // Each look at the sockets serves until somebody connects.
+      await ban(20);
+      const [connection = -1] = await traffic.hold(source(21), sshPort);
+      await assertSeen(source(21), connection);
+      await ban(22);
+      await assertSeen(source(21), connection);
+      await traffic.close([connection]);
+      await eventually("who has gone can be banned", async () => (await sendWrite(service, putBan(source(21)))).status === 201);
+      for (const n of [20, 21, 22]) await mustWrite(service, deleteBan(source(n)));
+    }
+  });
 });

@@ -7,12 +7,20 @@ import { EnforcementDelayed } from "../../src/domain/ports.ts";
 import { createSurroundings, type HostSurroundings, type SurroundingsOptions } from "../../src/netfilter/surroundings.ts";
 import { withDirectory } from "../support/directories.ts";
 
-const none: SurroundingsOptions["connections"] = { scanSockets: async () => {} };
+const nothing = async (): Promise<void> => {};
+const none: SurroundingsOptions["connections"] = { scanSockets: nothing, scanRecentSockets: nothing };
+
+const broken = async (): Promise<void> => {
+  throw new EnforcementDelayed("no table");
+};
 
 /** Connections to a port, as they are scanned. */
 const connected = (...open: readonly (readonly [source: string, port: number])[]): SurroundingsOptions["connections"] => ({
   async scanSockets(visit) {
     for (const [source, port] of open) visit(source, port);
+  },
+  async scanRecentSockets(visit) {
+    for (const [source, port] of [...open, ["203.0.113.250", 22], ["203.0.113.251", 80]] as const) visit(source, port);
   },
 });
 
@@ -133,7 +141,10 @@ describe("SSH clients", () => {
   test("are the sources of connections to those ports, each once", () =>
     withFiles(
       { "ssh/sshd_config": "Port 22\nPort 2222\n" },
-      async (host) => assert.deepEqual(await host.sshClients(), ["203.0.113.9", "2001:db8::9"]),
+      async (host) => {
+        assert.deepEqual(await host.sshClients(), ["203.0.113.9", "2001:db8::9"]);
+        assert.deepEqual(await host.recentSshClients(), ["203.0.113.9", "2001:db8::9", "203.0.113.250"]);
+      },
       connected(["203.0.113.9", 22], ["198.51.100.1", 80], ["2001:db8::9", 2222], ["203.0.113.9", 2222], ["198.51.100.2", 2223]),
     ));
 
@@ -142,11 +153,8 @@ describe("SSH clients", () => {
       {},
       async (host) => {
         await assert.rejects(host.sshClients(), EnforcementDelayed);
+        await assert.rejects(host.recentSshClients(), EnforcementDelayed);
       },
-      {
-        async scanSockets() {
-          throw new EnforcementDelayed("no table");
-        },
-      },
+      { scanSockets: broken, scanRecentSockets: broken },
     ));
 });

@@ -1,6 +1,6 @@
 import type { Surroundings } from "../../src/domain/ports.ts";
 
-type Addresses = Readonly<Record<"gateways" | "ownAddresses" | "sshClients", readonly string[]>>;
+type Addresses = Readonly<Record<"gateways" | "ownAddresses" | "sshClients" | "formerSshClients", readonly string[]>>;
 
 /** A host's surroundings, as a test wants them. */
 export interface FakeSurroundings extends Surroundings {
@@ -15,8 +15,13 @@ export function createFakeSurroundings(): FakeSurroundings {
     gateways: ["172.16.0.1"],
     ownAddresses: ["172.16.0.10", "fd00::10"],
     sshClients: ["172.16.0.200"],
+    formerSshClients: [],
   };
   let failure: Error | undefined;
+  const sshClients = async (): Promise<readonly string[]> => {
+    if (failure !== undefined) throw failure;
+    return state.sshClients;
+  };
   return {
     set(different) {
       state = { ...state, ...different };
@@ -26,10 +31,8 @@ export function createFakeSurroundings(): FakeSurroundings {
     },
     gateways: () => state.gateways,
     ownAddresses: () => state.ownAddresses,
-    async sshClients() {
-      if (failure !== undefined) throw failure;
-      return state.sshClients;
-    },
+    sshClients,
+    recentSshClients: async () => [...(await sshClients()), ...state.formerSshClients],
     sshPorts: () => [22],
   };
 }

@@ -99,7 +99,7 @@ export async function createInjectionScene(): Promise<InjectionScene> {
   });
   const store = openStore({ stateDirectory: join(directory.path, "state") });
   const reconciler = createReconciler({ store, firewall, clock, log: { info: () => {}, warn: () => {} } });
-  const connections = createConntrack({ run, file, socketFiles: [], localAddresses: () => ownAddresses });
+  const connections = createConntrack({ run, file, countFile: file, socketFiles: [], localAddresses: () => ownAddresses });
   const surroundings = createFakeSurroundings();
   const audit = createAuditService({ store, clock });
   const services = {

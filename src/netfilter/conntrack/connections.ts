@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { findCovering } from "../../domain/network-coverage.ts";
@@ -7,14 +8,18 @@ import { memo } from "../memo.ts";
 import { createSharedRun } from "../shared-run.ts";
 import { parseConntrackLine, sourceText, type TrackedConnection } from "./conntrack-lines.ts";
 import { linesOf } from "./proc-lines.ts";
-import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
+import { createSocketLooks } from "./socket-looks.ts";
 
 export interface ConntrackOptions {
   readonly run: RunCommand;
   /** `/proc/net/nf_conntrack`, or a stand-in for it. */
   readonly file?: string;
+  /** `/proc/sys/net/netfilter/nf_conntrack_count`, or a stand-in for it. */
+  readonly countFile?: string;
   /** `/proc/net/tcp` and `/proc/net/tcp6`, or stand-ins for them. */
   readonly socketFiles?: readonly string[];
+  /** `/proc/net/snmp`, or a stand-in for it. */
+  readonly statisticsFile?: string;
   /** This host's own addresses, as /proc or ip print them. */
   readonly localAddresses?: () => readonly string[];
 }
@@ -30,6 +35,8 @@ export interface Conntrack {
   scan(visit: (source: string, port: number) => void, within?: Network): Promise<void>;
   /** The same for the host's sockets alone: who is connected now, without what the tracking still remembers. */
   scanSockets(visit: (source: string, port: number) => void): Promise<void>;
+  /** The same at next to no cost while nobody has connected since the last look: some may have ended their connection, or opened it the other way round. */
+  scanRecentSockets(visit: (source: string, port: number) => void): Promise<void>;
   /**
    * Ends the connections that these addresses and networks have with this host now: the tracked flow and the local socket.
    * @returns how many open TCP connections to this host were ended
@@ -47,29 +54,25 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   const {
     run,
     file = "/proc/net/nf_conntrack",
-    socketFiles = ["/proc/net/tcp", "/proc/net/tcp6"],
+    countFile = "/proc/sys/net/netfilter/nf_conntrack_count",
     localAddresses = ownAddresses,
   } = options;
-
-  /**
-   * Those that others opened: to a port on which somebody here listens. The kernel walks a table of hundreds of thousands of slots for each
-   * reading, 2 ms for each family, so that those who ask at the same time share one.
-   */
-  const openSockets = createSharedRun(async (): Promise<readonly ConnectedSocket[]> => {
-    const listening = new Set<number>();
-    const connected: ConnectedSocket[] = [];
-    const note = (socket: ReturnType<typeof parseSocketLine>): void => {
-      if (socket?.peer === null) listening.add(socket.localPort);
-      else if (socket) connected.push({ ...socket, peer: socket.peer });
-    };
-    for (const each of socketFiles) {
-      for await (const lines of linesOf(each)) for (const line of lines) note(parseSocketLine(line));
-    }
-    return connected.filter(({ localPort }) => listening.has(localPort));
-  });
+  const sockets = createSocketLooks(options);
 
   const scanSockets: Conntrack["scanSockets"] = async (visit) => {
-    for (const { peer, localPort } of await openSockets()) visit(peer, localPort);
+    const { connected, listening } = await sockets.now();
+    for (const { peer, localPort } of connected) if (listening.has(localPort)) visit(peer, localPort);
+  };
+
+  const scanRecentSockets: Conntrack["scanRecentSockets"] = async (visit) => {
+    for (const { peer, localPort } of (await sockets.recent()).connected) visit(peer, localPort);
+  };
+
+  /** Whether somebody from there can be connected. A host that tracks connections has to be asked for them. */
+  const mayBeConnected = async (networks: readonly Network[]): Promise<boolean> => {
+    if (tracksAny(countFile)) return true;
+    const { peers } = await sockets.recent();
+    return covered(peers, networks).concerned.size > 0;
   };
 
   /** Those who ask at the same time share one reading. */
@@ -127,8 +130,11 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   return {
     scan,
     scanSockets,
+    scanRecentSockets,
     sever: async (texts) => {
-      const { concerned, ended } = covered(await openBySource(), texts.map(parseNetwork));
+      const networks = texts.map(parseNetwork);
+      if (!(await mayBeConnected(networks))) return 0;
+      const { concerned, ended } = covered(await openBySource(), networks);
       if (concerned.size === 0) return 0;
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (const some of chunksOf([...concerned], sourcesPerCommand)) {
@@ -168,6 +174,15 @@ function covered(open: ReadonlyMap<string, number>, networks: readonly Network[]
     for (const [source, count] of open) add(covering(parseAddress(source)), count);
   }
   return { concerned, ended };
+}
+
+/** Whether the kernel tracks any connection; true where it does not tell. A kernel without tracking has no such file. */
+function tracksAny(countFile: string): boolean {
+  try {
+    return readFileSync(countFile, "latin1").trim() !== "0";
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ENOENT");
+  }
 }
 
 function ownAddresses(): readonly string[] {

@@ -42,13 +42,22 @@ const listening = ["0CEA", "0016"].map(
 interface HostOptions {
   readonly answers?: Readonly<Record<string, Partial<CommandResult>>>;
   readonly sockets?: readonly string[];
+  /** What the kernel tells of how many connections it tracks; null: it has no such file. */
+  readonly count?: string | null;
 }
 
-function createHost(lines: readonly string[], { answers = {}, sockets = [] }: HostOptions = {}) {
+function createHost(lines: readonly string[], { answers = {}, sockets = [], count = "1\n" }: HostOptions = {}) {
   const file = join(directory, "nf_conntrack");
   const socketFile = join(directory, "tcp");
   writeFileSync(file, lines.join(""));
   writeFileSync(socketFile, `  sl  local_address rem_address   st\n${listening.join("")}${sockets.join("")}`);
+  const countFile = join(directory, "count");
+  rmSync(countFile, { force: true });
+  if (count !== null) writeFileSync(countFile, count);
+  const statisticsFile = join(directory, "snmp");
+  const opens = (active: number, passive: number): void =>
+    writeFileSync(statisticsFile, `Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens\nTcp: 200 ${active} ${passive}\n`);
+  opens(1, 1);
   const calls: string[] = [];
   const run: RunCommand = async (program, args) => {
     calls.push([program, ...args].join(" "));
@@ -57,6 +66,8 @@ function createHost(lines: readonly string[], { answers = {}, sockets = [] }: Ho
   const conntrack = createConntrack({
     run,
     file,
+    countFile,
+    statisticsFile,
     socketFiles: [socketFile, join(directory, "absent")],
     localAddresses: () => [here[4], here[6], "fe80::1"],
   });
@@ -65,6 +76,9 @@ function createHost(lines: readonly string[], { answers = {}, sockets = [] }: Ho
     calls,
     visited,
     conntrack,
+    opens,
+    setSockets: (...open: readonly string[]) =>
+      writeFileSync(socketFile, `  sl  local_address rem_address   st\n${listening.join("")}${open.join("")}`),
     scan: async () => {
       await conntrack.scan((source, port) => visited.push([source, port]));
       return visited;
@@ -239,6 +253,37 @@ describe("severing", () => {
     const host = createHost(lines, { sockets: [socket("203.0.113.9"), socket("192.0.2.50"), socket("192.0.2.50", 22)] });
     assert.equal(await host.conntrack.sever(["203.0.113.9", "192.0.2.50"]), 4);
     assert.match(host.calls[0] ?? "", /^ss -K -t -H dst 203\.0\.113\.9 or dst 192\.0\.2\.50$/);
+  });
+
+  for (const [what, count] of [
+    ["tracks nothing", "0\n"],
+    ["can't track", null],
+  ] as const) {
+    test(`on a host that ${what} looks at the sockets again only when a connection was opened`, async () => {
+      const host = createHost([], { count, sockets: [socket("192.0.2.50")] });
+      assert.equal(await host.conntrack.sever(["203.0.113.9"]), 0);
+      // As it can't be: the kernel counts what it opens.
+      host.setSockets(socket("203.0.113.9"), socket("203.0.113.9", 22));
+      assert.equal(await host.conntrack.sever(["203.0.113.9"]), 0);
+      host.opens(1, 2);
+      assert.equal(await host.conntrack.sever(["203.0.113.9"]), 2);
+      assert.equal(host.calls[0], "ss -K -t -H dst 203.0.113.9");
+    });
+  }
+
+  test("ends nothing of who was connected at the last look and is not any more", async () => {
+    const host = createHost([], { count: "0\n", sockets: [socket("203.0.113.9")] });
+    assert.equal(await host.conntrack.sever(["192.0.2.77"]), 0);
+    host.setSockets();
+    assert.equal(await host.conntrack.sever(["203.0.113.9"]), 0);
+    assert.deepEqual(host.calls, []);
+  });
+
+  test("asks the tracking wherever the kernel tracks, or does not tell", async () => {
+    for (const count of ["5\n", ""]) {
+      const host = createHost(lines, { count });
+      assert.equal(await host.conntrack.sever(["198.51.100.7"]), 1);
+    }
   });
 
   test("minds no flow that was gone already", async () => {
