@@ -4,7 +4,7 @@ import { countedNetwork, isWithin, type PolicyCount } from "./connection-counts.
 import { DomainError } from "./errors.ts";
 import { contains, type Family, formatNetwork, type Network, parseAddress } from "./network.ts";
 import { isExempt, type Policy } from "./policy.ts";
-import { EnforcementDelayed, type Surroundings } from "./ports.ts";
+import { EnforcementDelayed, type HostAccess, type Surroundings } from "./ports.ts";
 
 /** Somebody or something that must keep access to this host. */
 export interface Lifeline {
@@ -51,15 +51,10 @@ const override = "allowLockout=true goes on all the same, for callers with the s
 /** Keeps writes from shutting out their caller, SSH clients, gateways and this host itself. */
 export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptions): LockoutGuard {
   /** A kernel that can't be read must not let anything pass. */
-  async function lifelinesOf(caller: Caller, ssh: "sshClients" | "recentSshClients"): Promise<readonly Lifeline[]> {
+  async function lifelinesOf(caller: Caller, look: keyof Surroundings): Promise<readonly Lifeline[]> {
     try {
-      const sshClients = await surroundings[ssh]();
-      return [
-        ...lifelines("caller", caller.address === null ? [] : [caller.address], apiPorts),
-        ...lifelines("ssh", sshClients, surroundings.sshPorts()),
-        ...lifelines("gateway", surroundings.gateways(), []),
-        ...lifelines("own", surroundings.ownAddresses(), []),
-      ];
+      const access = await surroundings[look]();
+      return [...lifelines("caller", caller.address === null ? [] : [caller.address], apiPorts), ...lifelinesIn(access)];
     } catch (error) {
       if (!(error instanceof EnforcementDelayed)) throw error;
       throw new DomainError("not-ready", `Whom this would shut out can't be told now: ${error.message}. ${override}`);
@@ -68,9 +63,7 @@ export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptio
 
   async function overridden({ caller }: WriteTerms, find: FindLockouts): Promise<readonly string[]> {
     try {
-      return (await find(await lifelinesOf(caller, "sshClients"))).map(
-        ({ message }) => `allowLockout overrides this: ${message}`,
-      );
+      return (await find(await lifelinesOf(caller, "look"))).map(({ message }) => `allowLockout overrides this: ${message}`);
     } catch (error) {
       if (error instanceof DomainError && error.code === "not-ready") return [error.message];
       throw error;
@@ -80,9 +73,9 @@ export function createLockoutGuard({ surroundings, apiPorts }: LockoutGuardOptio
   return {
     async judge(terms, find, rehearses) {
       if (terms.allowLockout === true) return rehearses ? overridden(terms, find) : [];
-      const perhaps = await find(await lifelinesOf(terms.caller, "recentSshClients"));
+      const perhaps = await find(await lifelinesOf(terms.caller, "recentLook"));
       if (perhaps.length === 0) return [];
-      const lockouts = await find(await lifelinesOf(terms.caller, "sshClients"));
+      const lockouts = await find(await lifelinesOf(terms.caller, "look"));
       if (lockouts.length > 0) throw refusal(lockouts);
       return [];
     },
@@ -142,6 +135,19 @@ const kinds = {
   gateway: "a default gateway of this host",
   own: "an address of this host itself",
 } as const satisfies Record<Lifeline["kind"], string>;
+
+/** Of many writers that share a look. */
+const known = new WeakMap<HostAccess, readonly Lifeline[]>();
+
+function lifelinesIn(access: HostAccess): readonly Lifeline[] {
+  const found = known.get(access) ?? [
+    ...lifelines("ssh", access.sshClients, access.sshPorts),
+    ...lifelines("gateway", access.gateways, []),
+    ...lifelines("own", access.ownAddresses, []),
+  ];
+  known.set(access, found);
+  return found;
+}
 
 function lifelines(kind: Lifeline["kind"], addresses: readonly string[], ports: readonly number[]): readonly Lifeline[] {
   return addresses.map((address) => ({ kind, address, network: parseAddress(address), ports }));

@@ -212,17 +212,23 @@ export interface Connections {
   sever(networks: readonly string[]): Promise<number>;
 }
 
-/** Who must not be shut out of this host, as it is now. Addresses are canonical. */
-export interface Surroundings {
+/** Who must not be shut out of this host. Addresses are canonical. */
+export interface HostAccess {
   /** Next hops of the default routes. */
-  gateways(): readonly string[];
-  ownAddresses(): readonly string[];
-  /** Addresses with an open SSH connection to this host. @throws {EnforcementDelayed} while that can't be read */
-  sshClients(): Promise<readonly string[]>;
-  /** Those, and perhaps some whose connection has just ended: much cheaper. @throws {EnforcementDelayed} */
-  recentSshClients(): Promise<readonly string[]>;
+  readonly gateways: readonly string[];
+  readonly ownAddresses: readonly string[];
+  /** Addresses with an open SSH connection to this host. */
+  readonly sshClients: readonly string[];
   /** The ports on which this host takes SSH connections. */
-  sshPorts(): readonly number[];
+  readonly sshPorts: readonly number[];
+}
+
+/** Those who ask at the same time get the same answer. */
+export interface Surroundings {
+  /** As it is now. @throws {EnforcementDelayed} while that can't be read */
+  look(): Promise<HostAccess>;
+  /** The same, and perhaps SSH clients whose connection has just ended: much cheaper. @throws {EnforcementDelayed} */
+  recentLook(): Promise<HostAccess>;
 }
 
 /** Raised by the firewall when the kernel can't be reached now (a lock, a missing program, a timeout); the change stays wanted. */

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { formatNetwork, parseAddress } from "../domain/network.ts";
+import type { HostAccess, Surroundings } from "../domain/ports.ts";
 import type { Conntrack } from "./conntrack/connections.ts";
-import { onceATurn } from "./once-a-turn.ts";
 import { createSharedRun } from "./shared-run.ts";
 
 export interface SurroundingsOptions {
@@ -14,14 +14,9 @@ export interface SurroundingsOptions {
 }
 
 /** Who must not be shut out of this host. All addresses are canonical. */
-export interface HostSurroundings {
-  /** Next hops of the default routes. */
+export interface HostSurroundings extends Surroundings {
   gateways(): readonly string[];
   ownAddresses(): readonly string[];
-  /** Addresses with an open connection to a port on which sshd is set to listen. @throws {EnforcementDelayed} */
-  sshClients(): Promise<readonly string[]>;
-  /** Those, and some whose connection may have ended. @throws {EnforcementDelayed} */
-  recentSshClients(): Promise<readonly string[]>;
   /** The ports on which sshd is set to listen. */
   sshPorts(): readonly number[];
 }
@@ -40,30 +35,30 @@ export function createSurroundings({
     const set = files.flatMap((file) => (textOf(file) ?? "").split("\n").flatMap(portOf));
     return set.length === 0 ? [defaultSshPort] : [...new Set(set)];
   };
-  // Many who write in the same turn look at the same host.
-  const sshPortsNow = onceATurn(sshPorts);
-  const sshClientsIn = async (scan: Conntrack["scanSockets"]): Promise<readonly string[]> => {
-    const ports = new Set(sshPortsNow());
+  const gateways = (): readonly string[] => [
+    ...gatewaysOfIPv4(textOf(`${procNet}/route`) ?? ""),
+    ...gatewaysOfIPv6(textOf(`${procNet}/ipv6_route`) ?? ""),
+  ];
+  const ownAddresses = (): readonly string[] => {
+    const addresses = Object.values(networkInterfaces()).flatMap((found) =>
+      (found ?? []).map(({ address }) => address.replace(/%.*$/, "")),
+    );
+    return [...new Set(addresses.map(canonical))];
+  };
+  const accessBy = async (scan: Conntrack["scanSockets"]): Promise<HostAccess> => {
+    const ports = sshPorts();
     const clients = new Set<string>();
     await scan((source, port) => {
-      if (ports.has(port)) clients.add(source);
+      if (ports.includes(port)) clients.add(source);
     });
-    return [...clients];
+    return { gateways: gateways(), ownAddresses: ownAddresses(), sshClients: [...clients], sshPorts: ports };
   };
   return {
-    gateways: onceATurn(() => [
-      ...gatewaysOfIPv4(textOf(`${procNet}/route`) ?? ""),
-      ...gatewaysOfIPv6(textOf(`${procNet}/ipv6_route`) ?? ""),
-    ]),
-    ownAddresses: onceATurn(() => {
-      const addresses = Object.values(networkInterfaces()).flatMap((found) =>
-        (found ?? []).map(({ address }) => address.replace(/%.*$/, "")),
-      );
-      return [...new Set(addresses.map(canonical))];
-    }),
-    sshClients: createSharedRun(() => sshClientsIn(connections.scanSockets)),
-    recentSshClients: createSharedRun(() => sshClientsIn(connections.scanRecentSockets)),
-    sshPorts: sshPortsNow,
+    gateways,
+    ownAddresses,
+    sshPorts,
+    look: createSharedRun(() => accessBy(connections.scanSockets)),
+    recentLook: createSharedRun(() => accessBy(connections.scanRecentSockets)),
   };
 }
 

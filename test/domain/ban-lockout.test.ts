@@ -42,6 +42,15 @@ test("over a unix socket there is no caller to protect, but SSH clients, gateway
   }
 });
 
+test("an SSH client who has just gone can be banned, and a network of one who stays can't", async (t) => {
+  const { bans, surroundings } = createTestServices(t);
+  surroundings.set({ formerSshClients: ["172.16.0.201", "172.16.1.7"] });
+  await bans.put("172.16.0.201", sampleBanRequest(), {}, terms);
+  await bans.put("172.16.1.0/24", sampleBanRequest(), {}, terms);
+  const refused = { code: "lockout", message: /172\.16\.0\.200, which has an SSH connection to this host\./ };
+  await assert.rejects(bans.put("172.16.0.200/31", sampleBanRequest(), {}, terms), refused);
+});
+
 test("allowLockout overrides the guard for an administrator, and needs the scope", async (t) => {
   const { store, bans } = createTestServices(t);
   const forbidden = { code: "insufficient-scope", message: /allowLockout needs the scope admin/ };

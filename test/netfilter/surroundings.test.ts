@@ -142,8 +142,11 @@ describe("SSH clients", () => {
     withFiles(
       { "ssh/sshd_config": "Port 22\nPort 2222\n" },
       async (host) => {
-        assert.deepEqual(await host.sshClients(), ["203.0.113.9", "2001:db8::9"]);
-        assert.deepEqual(await host.recentSshClients(), ["203.0.113.9", "2001:db8::9", "203.0.113.250"]);
+        const [now, recently] = [await host.look(), await host.recentLook()];
+        assert.deepEqual(now.sshClients, ["203.0.113.9", "2001:db8::9"]);
+        assert.deepEqual(recently.sshClients, ["203.0.113.9", "2001:db8::9", "203.0.113.250"]);
+        const { gateways, ownAddresses, sshPorts } = recently;
+        assert.deepEqual([gateways, ownAddresses, sshPorts], [host.gateways(), host.ownAddresses(), host.sshPorts()]);
       },
       connected(["203.0.113.9", 22], ["198.51.100.1", 80], ["2001:db8::9", 2222], ["203.0.113.9", 2222], ["198.51.100.2", 2223]),
     ));
@@ -152,8 +155,8 @@ describe("SSH clients", () => {
     withFiles(
       {},
       async (host) => {
-        await assert.rejects(host.sshClients(), EnforcementDelayed);
-        await assert.rejects(host.recentSshClients(), EnforcementDelayed);
+        await assert.rejects(host.look(), EnforcementDelayed);
+        await assert.rejects(host.recentLook(), EnforcementDelayed);
       },
       { scanSockets: broken, scanRecentSockets: broken },
     ));

@@ -1,4 +1,4 @@
-import type { Surroundings } from "../../src/domain/ports.ts";
+import type { HostAccess, Surroundings } from "../../src/domain/ports.ts";
 
 type Addresses = Readonly<Record<"gateways" | "ownAddresses" | "sshClients" | "formerSshClients", readonly string[]>>;
 
@@ -18,9 +18,10 @@ export function createFakeSurroundings(): FakeSurroundings {
     formerSshClients: [],
   };
   let failure: Error | undefined;
-  const sshClients = async (): Promise<readonly string[]> => {
+  const look = async (): Promise<HostAccess> => {
     if (failure !== undefined) throw failure;
-    return state.sshClients;
+    const { gateways, ownAddresses, sshClients } = state;
+    return { gateways, ownAddresses, sshClients, sshPorts: [22] };
   };
   return {
     set(different) {
@@ -29,10 +30,10 @@ export function createFakeSurroundings(): FakeSurroundings {
     fail(error) {
       failure = error;
     },
-    gateways: () => state.gateways,
-    ownAddresses: () => state.ownAddresses,
-    sshClients,
-    recentSshClients: async () => [...(await sshClients()), ...state.formerSshClients],
-    sshPorts: () => [22],
+    look,
+    recentLook: async () => {
+      const access = await look();
+      return { ...access, sshClients: [...access.sshClients, ...state.formerSshClients] };
+    },
   };
 }

@@ -68,11 +68,12 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     for (const { peer, localPort } of (await sockets.recent()).connected) visit(peer, localPort);
   };
 
+  const tracksNow = createSharedRun(async () => tracksAny(countFile));
+
   /** Whether somebody from there can be connected. A host that tracks connections has to be asked for them. */
   const mayBeConnected = async (networks: readonly Network[]): Promise<boolean> => {
-    if (tracksAny(countFile)) return true;
-    const { peers } = await sockets.recent();
-    return covered(peers, networks).concerned.size > 0;
+    const [isTracked, { peers }] = await Promise.all([tracksNow(), sockets.recent()]);
+    return isTracked || covered(peers, networks).concerned.size > 0;
   };
 
   /** Those who ask at the same time share one reading. */
