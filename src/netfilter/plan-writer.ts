@@ -54,9 +54,9 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   const stuck = new Map<string, number>();
 
   /** What fails in one family does not keep the other one from its change. */
-  const applyToEach = async (linesOf: (family: Family) => readonly string[]): Promise<void> => {
-    const changed = families.filter((family) => linesOf(family).length > 0);
-    const outcomes = await Promise.allSettled(changed.map((family) => tables[family].apply(linesOf(family), onSent)));
+  const applyToEach = async (lines: Plan["tables"], whenSent?: () => void): Promise<void> => {
+    const changed = families.filter((family) => lines[family].length > 0);
+    const outcomes = await Promise.allSettled(changed.map((family) => tables[family].apply(lines[family], whenSent)));
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   };
 
@@ -88,11 +88,11 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const restoring = restoreSets(definitions, entries.length === 0 ? plan.ends : []);
     for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
-    await Promise.allSettled([restoring, applyToEach((family) => firstLists[family])]);
+    await Promise.allSettled([restoring, applyToEach(firstLists)]);
     await restoring;
     noteWrites(plan.tables);
     const filling = restoreSets(entries, plan.ends);
-    const outcomes = await Promise.allSettled([filling, applyToEach((family) => plan.tables[family])]);
+    const outcomes = await Promise.allSettled([filling, applyToEach(plan.tables, onSent)]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     await destroyObsolete(plan);
   };

@@ -12,7 +12,7 @@ import type { SavedSet } from "./ipset/saved-sets.ts";
 import { type SetDefinition, setDefinitions } from "./ipset/set-definitions.ts";
 import { banHomes } from "./iptables/ban-rules.ts";
 import { ruleText } from "./iptables/rule-text.ts";
-import { chainsOfPolicy, compileRuleset } from "./iptables/ruleset.ts";
+import { chainsOfPolicy, compileRuleset, hasChains } from "./iptables/ruleset.ts";
 import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { Plan, Return } from "./plan.ts";
@@ -196,12 +196,13 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
 
 /** Composes what is remembered of each policy, of thousands of rules not all in one turn. */
 function* composeInSteps(policies: readonly Policy[], { tables, sets }: Actual): Steps<void> {
-  for (const policy of policies) {
-    for (const family of families) {
-      if (policy.mode === "off" || tables[family].standing?.has(policy.name)) continue;
+  for (const family of families) {
+    for (const policy of policies) {
+      const { mode, name } = policy;
+      if (mode === "off" || tables[family].standing?.has(name) || hasChains(policy, family, sets !== null)) continue;
       for (const [, rules] of chainsOfPolicy(policy, family, sets !== null)) for (const rule of rules) ruleText(rule, family);
+      yield;
     }
-    yield;
   }
 }
 

@@ -99,6 +99,11 @@ type OwnChains = readonly (readonly [string, readonly Rule[]])[];
 /** Of each policy, those that were made last, by family; of a thousand policies all but one are the same as in the pass before. */
 const made = new WeakMap<Policy, Map<string, OwnChains>>();
 
+/** Whether the policy's own chains are made already, so that they cost nothing any more. */
+export function hasChains(policy: Policy, family: Family, withSets: boolean): boolean {
+  return made.get(policy)?.has(`${family} ${withSets}`) === true;
+}
+
 /** The policy's own chains: the one that counts, and the one of those over the limit. */
 export function chainsOfPolicy(policy: Policy, family: Family, withSets: boolean): OwnChains {
   const variants = made.get(policy) ?? new Map<string, OwnChains>();
