@@ -67,13 +67,13 @@ export function createComposedRules({ file, madeBy, backend, clock, onFailure }:
       if (policies === kept || clock.monotonic() < keptAt + leastInterval) return;
       kept = policies;
       keptAt = clock.monotonic();
-      const text = await inTurns(compose(policies, made));
       try {
-        await file.write(text);
+        await file.write(await inTurns(compose(policies, made)));
         failed = false;
       } catch (error) {
         if (!failed) onFailure(error);
         failed = true;
+        kept = undefined;
       }
     },
   };

@@ -1,5 +1,6 @@
 import type { Family } from "../domain/network.ts";
 import { type Clock, EnforcementDelayed } from "../domain/ports.ts";
+import { operatorName } from "./bans/names.ts";
 import type { EndsMemory } from "./bans/written-ends.ts";
 import type { CountWatch } from "./count-watch.ts";
 import type { IpSets } from "./ipset/sets.ts";
@@ -37,15 +38,16 @@ const stuckTime = 600_000;
 /** Sets with fewer entries are filled in no time. */
 const manyEntries = 1000;
 
+const operatorSets = families.map((family) => ` ${operatorName(family)} `);
+
 /**
- * The lines that make sets, and those that fill them. Where there is no rule yet, rules that name the sets can be made while they are filled; otherwise
- * whoever is banned in a set that is new would get in meanwhile.
+ * The lines that make sets, and operators' bans. Where there is no rule yet, rules that name the sets can be made while these are filled; otherwise
+ * whoever is banned in a set that is new would get in meanwhile. What packets write to as well is filled before they can.
  */
-function definitionsFirst(lines: readonly string[]): readonly [readonly string[], readonly string[]] {
-  const definitions = lines.filter((line) => line.startsWith("create "));
-  const entries = lines.slice(definitions.length);
-  const isApart = entries.length > manyEntries && !entries.some((line) => line.startsWith("create "));
-  return isApart ? [definitions, entries] : [lines, []];
+function bansApart(lines: readonly string[]): readonly [readonly string[], readonly string[]] {
+  const isBan = (line: string): boolean => line.startsWith("add ") && operatorSets.some((name) => line.startsWith(name, 3));
+  const bans = lines.filter(isBan);
+  return bans.length > manyEntries ? [lines.filter((line) => !isBan(line)), bans] : [lines, []];
 }
 
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
@@ -84,15 +86,16 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const firstLists = { 4: firstListOf(plan.tables[4], 4), 6: firstListOf(plan.tables[6], 6) };
     noteWrites(firstLists);
     const isNew = families.every((family) => firstLists[family].length > 0);
-    const [definitions, entries] = isNew ? definitionsFirst(plan.ipset) : [plan.ipset, []];
-    const restoring = restoreSets(definitions, entries.length === 0 ? plan.ends : []);
+    const [first, bans] = isNew ? bansApart(plan.ipset) : [plan.ipset, []];
+    const restoring = restoreSets(first, bans.length === 0 ? plan.ends : []);
     for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
     await Promise.allSettled([restoring, applyToEach(firstLists)]);
     await restoring;
     noteWrites(plan.tables);
-    const filling = restoreSets(entries, plan.ends);
-    const outcomes = await Promise.allSettled([filling, applyToEach(plan.tables, onSent)]);
+    const filling = restoreSets(bans, plan.ends);
+    // What the kernel refuses is more than what is late.
+    const outcomes = await Promise.allSettled([applyToEach(plan.tables, onSent), filling]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     await destroyObsolete(plan);
   };

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { parseSetNumbers } from "../../src/netfilter/ipset/saved-sets.ts";
 import { sampleOperatorBan, samplePolicy } from "../support/samples.ts";
 import { createHost, desire } from "./host.ts";
+import { classicBan } from "./some-policies.ts";
 
 test("of tens of thousands of entries only the number is asked while none comes or goes", async () => {
   const host = createHost();
@@ -43,6 +44,25 @@ describe("many bans and rules", () => {
     assert.deepEqual(host.ipset.restores.map(commandsOf), [["create"], ["add"]]);
     assert.ok(writes > 2000);
     assert.equal((await host.firewall.converge(desired)).writes, 0);
+  });
+
+  test("whom a policy banned is in its set before the rules that could ban anew", async () => {
+    const [banned] = policies.map((policy) => ({ ...policy, ban: classicBan }));
+    const withBan = desire([...(banned ? [banned] : []), ...policies.slice(1)], bans);
+    const host = createHost();
+    await host.firewall.converge(withBan);
+    if (banned) host.offend(banned, "203.0.113.9");
+    const { policyBans } = await host.firewall.view();
+    assert.equal(policyBans.length, 1);
+    await host.firewall.converge(withBan);
+    host.flush();
+    host.ipset.edit(...host.ipset.names().map((name) => `destroy ${name}`));
+    const { length } = host.ipset.restores;
+    await host.firewall.converge(withBan);
+    const [first = "", second = ""] = host.ipset.restores.slice(length);
+    assert.match(first, /^add cld4-h32ro-all 203\.0\.113\.9 /m);
+    assert.deepEqual(commandsOf(second), ["add"]);
+    assert.doesNotMatch(second, /203\.0\.113\.9/);
   });
 
   test("go in one after the other where rules stand: who is banned in a set that is new must not get in meanwhile", async () => {

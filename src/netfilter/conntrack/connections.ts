@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { findCovering } from "../../domain/network-coverage.ts";
@@ -68,12 +68,13 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     for (const { peer, localPort } of (await sockets.recent()).connected) visit(peer, localPort);
   };
 
-  const tracksNow = createSharedRun(async () => tracksAny(countFile));
+  const tracksNow = createSharedRun(async () => tracksAny(countFile, file));
 
   /** Whether somebody from there can be connected. A host that tracks connections has to be asked for them. */
   const mayBeConnected = async (networks: readonly Network[]): Promise<boolean> => {
-    const [isTracked, { peers }] = await Promise.all([tracksNow(), sockets.recent()]);
-    return isTracked || covered(peers, networks).concerned.size > 0;
+    if (await tracksNow()) return true;
+    const { peers } = await sockets.recent();
+    return covered(peers, networks).concerned.size > 0;
   };
 
   /** Those who ask at the same time share one reading. */
@@ -177,12 +178,12 @@ function covered(open: ReadonlyMap<string, number>, networks: readonly Network[]
   return { concerned, ended };
 }
 
-/** Whether the kernel tracks any connection; true where it does not tell. A kernel without tracking has no such file. */
-function tracksAny(countFile: string): boolean {
+/** Whether the kernel tracks any connection; true where it does not tell. A kernel without tracking has neither file. */
+function tracksAny(countFile: string, file: string): boolean {
   try {
     return readFileSync(countFile, "latin1").trim() !== "0";
-  } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ENOENT");
+  } catch {
+    return existsSync(file);
   }
 }
 

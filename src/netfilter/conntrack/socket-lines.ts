@@ -12,8 +12,8 @@ export interface ListeningSocket {
   readonly localPort: number;
 }
 
-/** TIME_WAIT and CLOSE of net/tcp_states.h. */
-const unconnected = new Set(["06", "07"]);
+/** SYN_RECV, TIME_WAIT and CLOSE of net/tcp_states.h: not yet, or not any more. Anybody can send a SYN in anybody's name. */
+const unconnected = new Set(["03", "06", "07"]);
 const listens = "0A";
 
 /** Reads a line of /proc/net/tcp or /proc/net/tcp6: `sl local_address rem_address st ...`, addresses in words of the host's byte order. */

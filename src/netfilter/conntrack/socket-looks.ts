@@ -3,11 +3,16 @@ import { createSharedRun } from "../shared-run.ts";
 import { linesOf } from "./proc-lines.ts";
 import { type ConnectedSocket, parseSocketLine } from "./socket-lines.ts";
 
+/** Milliseconds for which a look serves at most: the kernel can miss a socket in a list that changes while it is read. */
+const longestUse = 1000;
+
 export interface SocketLooksOptions {
   /** `/proc/net/tcp` and `/proc/net/tcp6`, or stand-ins for them. */
   readonly socketFiles?: readonly string[];
   /** `/proc/net/snmp`, or a stand-in for it. */
   readonly statisticsFile?: string;
+  /** Milliseconds of a clock that only goes on. */
+  readonly monotonic?: () => number;
 }
 
 /** The TCP sockets of this host at some moment. */
@@ -23,20 +28,21 @@ export interface SocketLook {
 /** Looks at this host's sockets. Those who ask at the same time share one. */
 export interface SocketLooks {
   now(): Promise<SocketLook>;
-  /** An earlier one, unless a connection was opened since: all that are connected now are in it, and some that are not any more. */
+  /** One of the last second, unless a connection was opened since: all that are connected now are in it, and some that are not any more. */
   recent(): Promise<SocketLook>;
 }
 
 export function createSocketLooks({
   socketFiles = ["/proc/net/tcp", "/proc/net/tcp6"],
   statisticsFile = "/proc/net/snmp",
+  monotonic = () => performance.now(),
 }: SocketLooksOptions): SocketLooks {
-  let last: { readonly opened: string; readonly look: SocketLook } | undefined;
+  let last: { readonly opened: string; readonly at: number; readonly look: SocketLook } | undefined;
 
   /** The kernel walks a table of hundreds of thousands of slots for each reading, 2 ms for each family. */
   const now = createSharedRun(async (): Promise<SocketLook> => {
     // What is opened meanwhile may be missing.
-    const opened = openedIn(statisticsFile);
+    const [opened, at] = [openedIn(statisticsFile), monotonic()];
     const [listening, peers] = [new Set<number>(), new Map<string, number>()];
     const connected: ConnectedSocket[] = [];
     const note = (socket: ReturnType<typeof parseSocketLine>): void => {
@@ -52,13 +58,14 @@ export function createSocketLooks({
       for await (const lines of linesOf(each)) for (const line of lines) note(parseSocketLine(line));
     }
     const look = { connected, peers, listening };
-    last = opened === undefined ? undefined : { opened, look };
+    last = opened === undefined ? undefined : { opened, at, look };
     return look;
   });
 
-  const recent = createSharedRun(
-    async (): Promise<SocketLook> => (last !== undefined && last.opened === openedIn(statisticsFile) ? last.look : now()),
-  );
+  const recent = createSharedRun(async (): Promise<SocketLook> => {
+    const serves = last !== undefined && monotonic() - last.at < longestUse && last.opened === openedIn(statisticsFile);
+    return last !== undefined && serves ? last.look : now();
+  });
   return { now, recent };
 }
 

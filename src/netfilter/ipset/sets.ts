@@ -184,7 +184,9 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
       if (releasedAtOnce && (await destroyAll(names))) return [];
       // Where nobody tells who holds them, trying does.
       const unknown = new Map(names.map((name) => [name, 0]));
-      const holders = await holdersOf(names).catch(ifDelayed(unknown));
+      const listed = await holdersOf(names).catch(ifDelayed(unknown));
+      // That none is there may as well be a list that nobody can read.
+      const holders = listed.size === 0 ? unknown : listed;
       const there = [...holders.keys()];
       const free = there.filter((name) => holders.get(name) === 0);
       const isDone = free.length === 0 || (await destroyAll(free));

@@ -42,7 +42,7 @@ const listening = ["0CEA", "0016"].map(
 interface HostOptions {
   readonly answers?: Readonly<Record<string, Partial<CommandResult>>>;
   readonly sockets?: readonly string[];
-  /** What the kernel tells of how many connections it tracks; null: it has no such file. */
+  /** What the kernel tells of how many connections it tracks; "gone": it does not; null: it tracks none ever, and has no table. */
   readonly count?: string | null;
 }
 
@@ -53,7 +53,8 @@ function createHost(lines: readonly string[], { answers = {}, sockets = [], coun
   writeFileSync(socketFile, `  sl  local_address rem_address   st\n${listening.join("")}${sockets.join("")}`);
   const countFile = join(directory, "count");
   rmSync(countFile, { force: true });
-  if (count !== null) writeFileSync(countFile, count);
+  if (count === null) rmSync(file);
+  else if (count !== "gone") writeFileSync(countFile, count);
   const statisticsFile = join(directory, "snmp");
   const opens = (active: number, passive: number): void =>
     writeFileSync(statisticsFile, `Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens\nTcp: 200 ${active} ${passive}\n`);
@@ -280,7 +281,7 @@ describe("severing", () => {
   });
 
   test("asks the tracking wherever the kernel tracks, or does not tell", async () => {
-    for (const count of ["5\n", ""]) {
+    for (const count of ["5\n", "", "gone"]) {
       const host = createHost(lines, { count });
       assert.equal(await host.conntrack.sever(["198.51.100.7"]), 1);
     }

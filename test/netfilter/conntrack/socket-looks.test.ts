@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createSocketLooks, type SocketLooks } from "../../../src/netfilter/conntrack/socket-looks.ts";
 import { withDirectory } from "../../support/directories.ts";
+import { createTestClock, type TestClock } from "../../support/test-clock.ts";
 
 interface Host {
   readonly looks: SocketLooks;
+  readonly clock: TestClock;
   /** Somebody is connected to a port from 192.0.2.N for each N, and the kernel has opened and accepted so many connections. */
   set(peers: readonly number[], statistics: string): void;
 }
@@ -26,12 +28,13 @@ const onHost = (work: (host: Host) => Promise<void>): Promise<void> =>
   withDirectory(async (directory) => {
     const [socketFile, statisticsFile] = [join(directory, "tcp"), join(directory, "snmp")];
     const listening = "   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1\n";
-    const looks = createSocketLooks({ socketFiles: [socketFile], statisticsFile });
+    const clock = createTestClock();
+    const looks = createSocketLooks({ socketFiles: [socketFile], statisticsFile, monotonic: clock.monotonic });
     const set: Host["set"] = (peers, text) => {
       writeFileSync(socketFile, `  sl  local_address rem_address   st\n${listening}${peers.map(line).join("")}`);
       writeFileSync(statisticsFile, text);
     };
-    await work({ looks, set });
+    await work({ looks, clock, set });
   });
 
 const peersOf = ({ peers }: Awaited<ReturnType<SocketLooks["now"]>>) => Object.fromEntries(peers);
@@ -58,6 +61,17 @@ test("an earlier look serves until the host opens or accepts a connection", () =
     assert.deepEqual(peersOf(await looks.now()), { "192.0.2.4": 1 });
     set([5], statistics(2, 2));
     assert.deepEqual(peersOf(await looks.recent()), { "192.0.2.4": 1 });
+  }));
+
+test("an earlier look serves for a second at most", () =>
+  onHost(async ({ looks, clock, set }) => {
+    set([1], statistics(1, 1));
+    await looks.now();
+    set([2], statistics(1, 1));
+    clock.advance(999);
+    assert.deepEqual(peersOf(await looks.recent()), { "192.0.2.1": 1 });
+    clock.advance(1);
+    assert.deepEqual(peersOf(await looks.recent()), { "192.0.2.2": 1 });
   }));
 
 test("no earlier look serves where the kernel does not tell what it has opened", () =>

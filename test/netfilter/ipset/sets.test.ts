@@ -296,6 +296,12 @@ describe("sets that are destroyed", () => {
     assert.deepEqual(calls.slice(7), [["ipset", ["restore", "-exist"], "destroy cld4-c\n"], destroyA, destroyA]);
   });
 
+  test("are tried where a list tells of none of them, as it may be one that nobody can read", async () => {
+    const { sets, calls } = answering({ stdout: "Name:\tcld4-a\n" }, {});
+    assert.deepEqual(await sets.destroy(["cld4-a"]), []);
+    assert.deepEqual(calls, [list, ["ipset", ["restore", "-exist"], "destroy cld4-a\n"]]);
+  });
+
   test("are not kept by anything where they are gone already", async () => {
     const gone = { exitCode: 1, stderr: "ipset v7.17: The set with the given name does not exist\n" };
     assert.deepEqual(await answering(free, inUse, gone).sets.destroy(["cld4-a"]), []);
