@@ -59,6 +59,7 @@ export async function startService(config: Config, supervision: Supervision | nu
   const log = pino({ level: config.logLevel }, createLogDestination());
   const waiting = Promise.withResolvers<void>();
   const firewall = await openFirewall(config, log, waiting.resolve);
+  firewall.prepare();
   const unlock = await lock();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
@@ -120,11 +121,11 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
     const { backend, version } = await detectBackend(config.backend, runCommand, isThere);
     log.info({ backend }, "iptables");
     const { protect: protectedNetworks } = config;
-    const open: OpenSession = (file, args, greeting) =>
+    const open: OpenSession = (file, args, manner) =>
       createSession(
-        () => openProgram(file, args),
+        () => openProgram(file, args, manner?.padding === undefined ? "lines" : "blocks"),
         () => programFile(file, config.searchPath),
-        greeting,
+        manner,
       );
     const sessions: TableSessions = { open, lockHeld: () => isLockHeld(config.lockFile) };
     const [lists, sets] = [createRecentLists(), createIpSets({ run: runCommand, open, releasedAtOnce: backend === "legacy" })];

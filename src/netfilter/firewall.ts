@@ -74,7 +74,7 @@ export interface NetfilterOptions {
 const patience = 5000;
 /** That a write waits for the kernel's opinion before it is stored without it; leaves a pass most of the second that it can wait for the lock. */
 const checkPatience = 600;
-/** The rules of more policies than these are sooner had from a program that writes them in large pieces than from one that writes line by line. */
+/** The rules of more policies than these are work for a tenth of a second. */
 const manyPolicies = 100;
 const noClock = "the kernel's clock can't be read from its canary list";
 /** That a rehearsal, which is checked like a write, waits for its plan. */
@@ -83,6 +83,8 @@ const planPatience = 1300;
 /** The firewall of this host's network namespace, with the removal of all that is its own. */
 export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
+  /** Starts what the first pass asks for the rules, which takes some time. */
+  prepare(): void;
   /** Removes every chain, list and set that is this service's own, on both backends; the result names sets that rules of others keep. */
   purge(): Promise<readonly string[]>;
 }
@@ -167,19 +169,19 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
 
   /** What a pass starts from. @param known the tables, which are not read then */
   const lookAround = async (desired: Desired, looking: boolean, known: Actual["tables"] | null) => {
-    // Later, starts of programs would keep this process from its callers.
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
-    const reading = () => (isLarge ? fromEach((table) => table.readAtOnce(chains)) : readTables());
-    const tablesNow = known === null ? reading() : Promise.resolve(known);
+    const tablesNow = known === null ? fromEach((table) => table.read(chains)) : Promise.resolve(known);
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
     // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
     const expected = isKept ? chains()?.current : undefined;
     if (!last.ended()) composeRules(desired, protectedNetworks, expected);
+    // A write would wait for it later.
+    if (isLarge) sets.prepare();
     leftRules.look(expected !== undefined);
     try {
       await clockNow;
@@ -250,6 +252,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   );
 
   return {
+    prepare: () => {
+      for (const family of families) tables[family].prepare();
+    },
     inspector: createInspector({ backend, version, run, isThere, lists, kernelLists, counts }),
     recall: keeper.ledger.recall,
     check: (desired) => withinTime(checkPatience, () => jointCheck(desired)),

@@ -34,12 +34,17 @@ export async function createRecorders(directory: string, backend: Backend): Prom
   const taken = (name: string): readonly string[] => {
     const text = readFileSync(logOf(name), "utf8");
     truncateSync(logOf(name));
-    return text.replaceAll(questions, "").split("\n").slice(0, -1);
+    return withoutPadding(text).replaceAll(questions, "").split("\n").filter(Boolean);
   };
   return {
     env: { PATH: `${directory}:${path}`, PATH_AS_IT_WAS: path },
     take: () => ({ ipv4: taken(names.ipv4), ipv6: taken(names.ipv6), ipset: taken(names.ipset) }),
   };
+}
+
+/** What was written without what pushes answers out, which is written in pieces: between them stands what others have written, or nothing yet. */
+export function withoutPadding(text: string): string {
+  return text.replace(/#(?! )|-{3,}/g, "");
 }
 
 /** What changes nothing: looks at the rules, and how programs that read on are asked how far they are. */

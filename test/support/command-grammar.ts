@@ -61,6 +61,7 @@ const sessionLine = anyOf(
   restoreLine,
   `-S(?: ${anyOf(chain, "INPUT")})?`,
   "# cld [0-9a-f]{16}(?: raw| mangle)?",
+  "#-+",
   "[*](?:raw|mangle)",
 );
 const severed = `dst (?:${ipv4}|\\[${ipv6}\\])`;

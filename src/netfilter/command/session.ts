@@ -14,7 +14,7 @@ export type SessionAnswer =
 export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
-   * @param mark the line without its break, or what it looks like where it is not known word for word
+   * @param mark the line without its break, or what it looks like where it is not known word for word, and there is no padding
    * @param onSent called when the program has the text, and works
    */
   ask(text: string, mark: Mark, onSent?: () => void): Promise<SessionAnswer>;
@@ -26,8 +26,25 @@ export interface Session {
 
 export type Mark = string | RegExp;
 
-/** Opens a session with a program and its arguments; nothing is started before the first request. See `createSession` about the greeting. */
-export type OpenSession = (file: string, args: readonly string[], greeting?: Greeting) => Session;
+/** Opens a session with a program and its arguments; nothing is started before the first request. */
+export type OpenSession = (file: string, args: readonly string[], manner?: SessionManner) => Session;
+
+/** How a program is spoken to. */
+export interface SessionManner {
+  /** Each program is asked it first, so that nothing is in doubt about one that can't be asked anything; the answer is then that of a program that is not there. */
+  readonly greeting?: Greeting;
+  /**
+   * For a program that writes in blocks, which thousands of lines come sooner from: a line of at least a block that it repeats. Sent behind each
+   * mark, it pushes this out. What a program still has of it comes before its next answer, and is no part of that.
+   */
+  readonly padding?: Padding;
+}
+
+export interface Padding {
+  readonly line: string;
+  /** Finds what is left of the line at the begin of an answer. */
+  readonly rest: RegExp;
+}
 
 /** A request that changes nothing, and its mark. */
 export interface Greeting {
@@ -45,11 +62,14 @@ const restAfterSilence = 30_000;
 const maxOutput = 64 * 1024 * 1024;
 
 /**
- * @param open starts the program so that it writes each line of output at once
+ * @param open starts the program so that it writes each line of output at once, or in blocks where there is a padding
  * @param identity another text when `open` would start another program now
- * @param greeting each program is asked it first, so that nothing is in doubt about one that can't be asked anything; the answer is then that of a program that is not there.
  */
-export function createSession(open: () => OpenProgram, identity: () => string, greeting?: Greeting): Session {
+export function createSession(
+  open: () => OpenProgram,
+  identity: () => string,
+  { greeting, padding }: SessionManner = {},
+): Session {
   const exclusive = createExclusive();
   let program: OpenProgram | null = null;
   let opened = "";
@@ -75,7 +95,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
     const isFirst = requests === 0;
     requests += 1;
-    const answer = createAnswer(mark);
+    const answer = padding === undefined || typeof mark !== "string" ? createAnswer(mark) : createPaddedAnswer(mark, padding);
     let failure: "timed-out" | "hung" | "ENOBUFS" | undefined;
     const kill = (why: typeof failure): void => {
       failure ??= why;
@@ -99,7 +119,7 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
     });
     const limit = setTimeout(kill, timeLimit, "timed-out");
     const endWatch = asked.pid === undefined ? () => undefined : onceQuiet(asked.pid, () => kill("hung"));
-    asked.write(text);
+    asked.write(padding === undefined ? text : `${text}${padding.line}`);
     const outcome = await promise;
     if (isFirst && !outcome.answered && failure === "hung")
       silent = { identity: opened, until: performance.now() + restAfterSilence };
@@ -140,8 +160,19 @@ export function createSession(open: () => OpenProgram, identity: () => string, g
 
 const notThere: SessionAnswer = { answered: false, end: { exitCode: null, stdout: "", stderr: "", failure: "not-found" } };
 
+/** What a program says to a request. */
+interface Answer {
+  /** @returns the characters that have come so far */
+  take(piece: string): number;
+  takeError(piece: string): void;
+  isWhole(): boolean;
+  /** Without the mark. */
+  output(): string;
+  errors(): string;
+}
+
 /** What comes until a line that is `mark`. */
-function createAnswer(mark: Mark) {
+function createAnswer(mark: Mark): Answer {
   const isMark = typeof mark === "string" ? (line: string) => line === mark : (line: string) => mark.test(line);
   const [pieces, errors] = [[] as string[], [] as string[]];
   let size = 0;
@@ -149,20 +180,46 @@ function createAnswer(mark: Mark) {
   let tail = "";
   const isWhole = (): boolean => tail.endsWith("\n") && isMark(tail.slice(0, -1));
   return {
-    /** @returns the characters that have come so far */
-    take(piece: string): number {
+    take(piece) {
       pieces.push(piece);
       size += piece.length;
       const text = tail.endsWith("\n") ? piece : tail + piece;
       tail = text.slice(text.lastIndexOf("\n", text.length - 2) + 1);
       return size;
     },
-    takeError: (piece: string) => void errors.push(piece),
+    takeError: (piece) => void errors.push(piece),
     isWhole,
-    /** Without the mark. */
-    output(): string {
+    output() {
       const text = pieces.join("");
       return isWhole() ? text.slice(0, -tail.length) : text;
+    },
+    errors: () => errors.join(""),
+  };
+}
+
+/** What comes, behind the rest of an earlier padding, until the line `mark`. */
+function createPaddedAnswer(mark: string, { rest }: Padding): Answer {
+  const [pieces, errors] = [[] as string[], [] as string[]];
+  const line = `\n${mark}\n`;
+  let size = 0;
+  let whole = false;
+  /** What a mark that ends in the next piece can begin with. */
+  let tail = "\n";
+  return {
+    take(piece) {
+      pieces.push(piece);
+      size += piece.length;
+      const text = tail + piece;
+      whole ||= text.includes(line);
+      tail = text.slice(-line.length);
+      return size;
+    },
+    takeError: (piece) => void errors.push(piece),
+    isWhole: () => whole,
+    output() {
+      const text = pieces.join("");
+      const end = text.startsWith(line.slice(1)) ? 0 : text.indexOf(line) + 1;
+      return (whole ? text.slice(0, end) : text).replace(rest, "");
     },
     errors: () => errors.join(""),
   };

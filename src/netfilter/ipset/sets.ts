@@ -20,6 +20,8 @@ export interface IpSets {
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
   restore(lines: readonly string[]): Promise<void>;
+  /** Starts what will run lines soon. */
+  prepare(): void;
   /** Destroys the sets; the result names those that others keep, by rules as a rule. @throws {EnforcementDelayed} when ipset fails otherwise */
   destroy(names: readonly string[]): Promise<readonly string[]>;
 }
@@ -60,9 +62,9 @@ export interface IpSetsOptions {
 export function createIpSets({ run, open, releasedAtOnce = false, wait = setTimeout }: IpSetsOptions): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
-  const reader = open?.("ipset", ["-"], greeting);
+  const reader = open?.("ipset", ["-"], { greeting });
   // Nor this, after it was asked for numbers.
-  const counter = open?.("ipset", ["-"], greeting);
+  const counter = open?.("ipset", ["-"], { greeting });
   const ask = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
     const silentlyFailed = result.stdout.trim() === "" && !isHarmless(result.stderr);
@@ -180,6 +182,7 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
     },
     sizes: () => numbers("Number of entries"),
     restore,
+    prepare: () => session?.prepare(),
     destroy: async (names) => {
       if (releasedAtOnce && (await destroyAll(names))) return [];
       // Where nobody tells who holds them, trying does.

@@ -37,39 +37,45 @@ export function parseSavedTable(text: string): SavedTable {
 }
 
 /**
- * The same without looking closer at the chains of policies that are known. A listing in which a rule takes more than one line is read as a whole:
- * such a line can look like any other.
- * @param current those of the policies whose chains would be the same now
- * @throws {SaveOutputError}
- */
-export function parseSavedBeside(text: string, known: ChainsText, current: ReadonlySet<string>): SavedTable {
-  const { unknown, restored, standing } = withoutStanding(text, known, current);
-  const lines = unknown.split("\n");
-  const [begin, end] = [lines.indexOf("*filter"), lines.lastIndexOf("COMMIT")];
-  if (standing.size === 0 || begin < 0 || end < begin || printedLines(unknown).length !== lines.length)
-    return parseSavedTable(text);
-  const rest = [
-    ...lines.slice(0, begin + 1),
-    restored.declarations.join(""),
-    ...lines.slice(begin + 1, end),
-    restored.rules.join(""),
-    ...lines.slice(end),
-  ];
-  try {
-    return { ...parseSavedTable(rest.join("\n")), standing };
-  } catch (error) {
-    if (error instanceof SaveOutputError) return parseSavedTable(text);
-    throw error;
-  }
-}
-
-/**
- * The same from what `iptables -S` lists.
+ * Reads what `iptables -S` lists.
  * @throws {SaveOutputError} when it holds something other than chains and rules
  */
 export function parseListedTable(text: string): SavedTable {
   return tableOf(chainsAndRules(text));
 }
+
+/**
+ * The same without looking closer at the chains of policies that are known. A listing in which a rule takes more than one line is read as a whole:
+ * such a line can look like any other.
+ * @param current those of the policies whose chains would be the same now
+ * @throws {SaveOutputError}
+ */
+export function parseListedBeside(text: string, known: ChainsText, current: ReadonlySet<string>): SavedTable {
+  const { unknown, restored, standing } = withoutStanding(text, known, current);
+  if (standing.size === 0 || printedLines(unknown).length !== unknown.split("\n").length) return parseListedTable(text);
+  const rest = [...restored.declarations, unknown, ...restored.rules].join("");
+  try {
+    return { ...parseListedTable(rest), standing };
+  } catch (error) {
+    if (error instanceof SaveOutputError) return parseListedTable(text);
+    throw error;
+  }
+}
+
+/** The same from the text of `iptables-save -t filter`. @throws {SaveOutputError} */
+export function parseSavedBeside(text: string, known: ChainsText, current: ReadonlySet<string>): SavedTable {
+  const [begin, end] = [text.indexOf(tableBegin), text.lastIndexOf(tableEnd)];
+  const around = [text.slice(0, begin), text.slice(end + tableEnd.length)];
+  if (begin < 0 || end < begin || around.some((part) => chainsAndRules(part).length > 0)) return parseSavedTable(text);
+  const table = text.slice(begin + tableBegin.length, end + 1);
+  const heading = /^(?:[^-].*\n)*/.exec(table)?.[0] ?? "";
+  const chains = heading.replace(/^:(\S+) (\S+) \[\d+:\d+\]$/gm, (_, chain: string, policy: string) =>
+    policy === "-" ? `-N ${chain}` : `-P ${chain} ${policy}`,
+  );
+  return parseListedBeside(chains + table.slice(heading.length), known, current);
+}
+
+const [tableBegin, tableEnd] = ["*filter\n", "\nCOMMIT\n"];
 
 /** The rules of each table of a text in which a line stands above what a table has: `heading`, and the table's name. */
 export function parseRulesByTable(text: string, heading: string): ReadonlyMap<string, readonly string[]> {

@@ -3,7 +3,7 @@ import type { Policy } from "../../domain/policy.ts";
 import { ruleText } from "./rule-text.ts";
 import { chainsOfPolicy } from "./ruleset.ts";
 
-/** The own chains of some policies in the words and the order in which `iptables-save` prints them, all in one text. */
+/** The own chains of some policies in the words and the order in which iptables lists them, all in one text. */
 export interface ChainsText {
   /** The policies, sorted. */
   readonly policies: readonly string[];
@@ -54,22 +54,22 @@ export function chainsText(policies: readonly Policy[], family: Family): ChainsT
 
 /**
  * Takes out of a listing what needs no closer look: comparing long texts takes next to nothing, while thousands of rules one by one take most of a start.
- * @param listing what `iptables-save -t filter` prints
+ * @param listing what `iptables -S` prints
  * @param known the chains as they were composed some time ago
  * @param current those of its policies whose chains would be composed the same now
  */
 export function withoutStanding(listing: string, known: ChainsText, current: ReadonlySet<string>): Remainder {
   const names = kinds.flatMap((kind) => known.policies.map((policy) => kind + policy));
-  const declarations = names.map((name) => `:${name} - [0:0]\n`);
+  const declarations = names.map((name) => `-N ${name}\n`);
   let end = 0;
   const declarationEnds = declarations.map((line) => {
     end += line.length;
     return end;
   });
-  const declared = { names, text: declarations.join(""), ends: declarationEnds, prefix: ":" };
+  const declared = { names, text: declarations.join(""), ends: declarationEnds, prefix: "-N " };
   const ruled = { names, text: known.rules, ends: known.ends, prefix: "-A " };
   const whole = { unknown: listing, restored: { declarations: [], rules: [] }, standing: nobody };
-  const [first, second] = [regionOf(listing, ":"), regionOf(listing, "-A ")];
+  const [first, second] = [regionOf(listing, "-N "), regionOf(listing, "-A ")];
   if (first === undefined || second === undefined || first.to > second.from) return whole;
   const [lines, rules] = [compare(listing, first, declared), compare(listing, second, ruled)];
   if (lines === undefined || rules === undefined) return whole;
@@ -171,11 +171,13 @@ function orderOf(chain: string | undefined, expected: string | undefined): numbe
   return chain === expected ? 0 : 1;
 }
 
+const nameEnd = /[ \n]/g;
+
 /** Whose line it is; undefined for one that is of another kind. */
 function chainAt(listing: string, at: number, prefix: string): string | undefined {
   if (!listing.startsWith(prefix, at)) return undefined;
-  const from = at + prefix.length;
-  return listing.slice(from, listing.indexOf(" ", from));
+  nameEnd.lastIndex = at + prefix.length;
+  return listing.slice(at + prefix.length, nameEnd.exec(listing)?.index);
 }
 
 /** Behind the last line, from a place on, that begins so; behind the first one for `undefined`. */

@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import { DomainError } from "../../domain/errors.ts";
 import type { Family } from "../../domain/network.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
-import type { CommandResult, RunCommand } from "../command/run.ts";
+import { blockSize, type CommandResult, type RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { type Backend, legacyTables, programOf } from "./backend.ts";
 import {
+  parseListedBeside,
   parseListedTable,
   parseRulesByTable,
   parseSavedBeside,
@@ -18,13 +19,11 @@ import { areSame } from "./table-diff.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
-  /** @throws {EnforcementDelayed} when the list can't be had now */
-  read(): Promise<SavedTable>;
   /**
-   * The same by a program that is started for it, which is faster for thousands of rules.
-   * @param known tells the chains that need no closer look where they are so; asked when the list is there @throws {EnforcementDelayed}
+   * @param known tells the chains that need no closer look where they are so; asked when the list is there
+   * @throws {EnforcementDelayed} when the list can't be had now
    */
-  readAtOnce(known: () => KnownChains | null): Promise<SavedTable>;
+  read(known?: () => KnownChains | null): Promise<SavedTable>;
   /**
    * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
    * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
@@ -36,7 +35,7 @@ export interface FilterTable {
   readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   test(lines: readonly string[]): Promise<void>;
-  /** Starts what will apply lines soon. */
+  /** Starts what will be asked soon. */
   prepare(): void;
   /** Applies the lines, all or none. @param onSent called when a session has them @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   apply(lines: readonly string[], onSent?: () => void): Promise<void>;
@@ -74,7 +73,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   const [restoreName, saveName] = [`${program}-restore`, `${program}-save`];
   const restoreArgs = ["--noflush", "-w", lockWait];
   const [restoring, testing] = [[], ["--test"]].map((extra) =>
-    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], greeting),
+    sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], { greeting, padding }),
   );
   /** A session waits for the lock without an end, also to read; who starts a program is told, and reads without it. */
   const locked = (): boolean => backend === "legacy" && sessions?.lockHeld() === true;
@@ -114,12 +113,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
 
   /** What a session lists of the table, all or some chains; undefined where it does not. */
-  const listed = async (
-    chains: readonly string[] = [],
-    onEnd?: (end: CommandResult) => void,
-  ): Promise<SavedTable | undefined> => {
-    const questions = chains.length === 0 ? ["-S"] : chains.map((chain) => `-S ${chain}`);
-    const output = await told(["*filter", ...questions, "COMMIT"], onEnd);
+  const listed = async (chains: readonly string[], onEnd?: (end: CommandResult) => void): Promise<SavedTable | undefined> => {
+    const output = await told(["*filter", ...chains.map((chain) => `-S ${chain}`), "COMMIT"], onEnd);
     return output === undefined ? undefined : parseListedTable(output);
   };
 
@@ -131,7 +126,17 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     if (result.exitCode !== 0 || speaksOfNoTable) throw new EnforcementDelayed(`${saveName} fails: ${said(result)}`);
     return result.stdout;
   };
-  const saved = async (): Promise<SavedTable> => parseSavedTable(await savedText(["-t", "filter"]));
+  const saved = async (known: () => KnownChains | null = () => null): Promise<SavedTable> => {
+    const text = await savedText(["-t", "filter"]);
+    const chains = known();
+    return chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
+  };
+  const read = async (known: () => KnownChains | null = () => null): Promise<SavedTable> => {
+    const output = await told(["*filter", "-S", "COMMIT"]);
+    if (output === undefined) return saved(known);
+    const chains = known();
+    return chains === null ? parseListedTable(output) : parseListedBeside(output, chains.texts[family], chains.current);
+  };
 
   const legible = async <Result>(reading: () => Promise<Result>): Promise<Result> => {
     try {
@@ -142,13 +147,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     }
   };
   return {
-    read: () => legible(async () => (await listed()) ?? (await saved())),
-    readAtOnce: (known) =>
-      legible(async () => {
-        const text = await savedText(["-t", "filter"]);
-        const chains = known();
-        return chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
-      }),
+    read: (known) => legible(() => read(known)),
     isStill: async (before, chains) => {
       const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
@@ -165,7 +164,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       legible(async () => {
         if (lines.length === 0) return before;
         const { changed, removed } = chainsIn(lines);
-        const now = changed.length > manyChains ? undefined : await listed(changed);
+        if (changed.length > manyChains) return read();
+        const now = await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);
       }),
     readEarlier: async () => {
@@ -196,6 +196,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
  */
 const sessionMark = `# cld ${randomBytes(8).toString("hex")}`;
 const greeting = { text: `${sessionMark}\n`, mark: sessionMark };
+/** Another comment. Nothing else that iptables prints has a line like it. */
+const padding = { line: `#${"-".repeat(blockSize)}\n`, rest: /^#?-*\n/ };
 
 /** Tables whose rules see a packet before the filter table does. */
 const earlierTables = ["raw", "mangle"] as const;

@@ -161,7 +161,7 @@ describe("a session that reads the sets", () => {
       calls.push([file, ...args].join(" "));
       return { exitCode: 0, stdout: saved, stderr: "" };
     };
-    const open: OpenSession = (file, args, greeting) => ({
+    const open: OpenSession = (file, args, { greeting } = {}) => ({
       ask: async (text, mark) => {
         asked.push([file, ...args].join(" "), text);
         assert.deepEqual([greeting?.text, greeting?.mark], ["version\n", mark]);
