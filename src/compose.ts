@@ -59,8 +59,8 @@ export async function startService(config: Config, supervision: Supervision | nu
   const log = pino({ level: config.logLevel }, createLogDestination());
   const waiting = Promise.withResolvers<void>();
   const firewall = await openFirewall(config, log, waiting.resolve);
-  firewall.prepare();
   const unlock = await lock();
+  firewall.prepare();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });

@@ -23,9 +23,9 @@ import { createCountWatch } from "./count-watch.ts";
 import { createInspector, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
-import type { SavedTable } from "./iptables/saved-table.ts";
+import { readBoth } from "./iptables/both-tables.ts";
 import { holdsAsWritten } from "./iptables/table-diff.ts";
-import { createFilterTable, type FilterTable, type TableSessions } from "./iptables/tables.ts";
+import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
@@ -93,11 +93,7 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, composed, clock, onLongWait } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const fromEach = async (read: (table: FilterTable) => Promise<SavedTable>): Promise<Actual["tables"]> => {
-    const [four, six] = await Promise.all([read(tables[4]), read(tables[6])]);
-    return { 4: four, 6: six };
-  };
-  const readTables = () => fromEach((table) => table.read());
+  const readTables = () => readBoth(tables).tables;
   const kernelLists = createKernelLists({ lists, sets, clock });
   // Whoever asks the kernel what it would do must not see a pass half way.
   const exclusive = createExclusive();
@@ -173,11 +169,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
-    const tablesNow = known === null ? fromEach((table) => table.read(chains)) : Promise.resolve(known);
+    const reading = known === null ? readBoth(tables, chains) : { tables: Promise.resolve(known), asked: undefined };
+    const tablesNow = reading.tables;
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
-    // Programs are at work meanwhile. A host without sets has other rules, and composes them later.
+    // Programs are at work while rules are composed. A host without sets has other rules, and composes them later.
+    if (!last.ended()) await reading.asked;
     const expected = isKept ? chains()?.current : undefined;
     if (!last.ended()) composeRules(desired, protectedNetworks, expected);
     // A write would wait for it later.

@@ -26,9 +26,9 @@ async function runningHost(options: HostOptions = {}): Promise<Host> {
 }
 
 /** Two of them that somebody has done the same to, and whose services have started again; the first of them knows its rules from before. */
-async function restarted(happens: (host: Host) => void, after: readonly Policy[]): Promise<readonly Host[]> {
+async function restarted(happens: (host: Host) => void, after: readonly Policy[], withSessions = true): Promise<readonly Host[]> {
   const kept: Kept = {};
-  const hosts = [await runningHost({ kept }), await runningHost()];
+  const hosts = [await runningHost({ kept, withSessions }), await runningHost({ withSessions })];
   for (const host of hosts) {
     happens(host);
     await host.restarted().converge(desire(after));
@@ -88,10 +88,11 @@ describe("a start after this has the rules that it has without any memory:", () 
     ],
     ["ipset is gone", (host: Host) => host.ipset.setFault("program missing")],
   ] as const) {
-    test(what, async () => {
-      const [host, other] = await restarted(happens, policies);
-      assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
-    });
+    for (const withSessions of [true, false])
+      test(withSessions ? what : `${what}, and each question starts a program`, async () => {
+        const [host, other] = await restarted(happens, policies, withSessions);
+        assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
+      });
   }
 });
 
@@ -129,6 +130,22 @@ test("what was kept is trusted by the first pass alone: the next one composes al
   const { found } = await next.converge(desire(policies));
   assert.deepEqual(found, ["IPv4: chain CLD-P-p-0 differs in 2 rules"]);
   assert.deepEqual(rulesOf(host), right);
+});
+
+test("programs are at work at the lists of rules before what was kept is read, and before rules are composed", async () => {
+  const kept: Kept = {};
+  const host = await runningHost({ kept, withSessions: true });
+  const text = kept.text ?? "";
+  const events: string[] = [];
+  Object.defineProperty(kept, "text", {
+    get: () => {
+      events.push(`after ${host.listed.length - before} questions`);
+      return text;
+    },
+  });
+  const before = host.listed.length;
+  await host.restarted().converge(desire(policies));
+  assert.equal(events[0], "after 2 questions");
 });
 
 test("a change after such a start reads the table, and is one of the rules that are there", async () => {

@@ -10,6 +10,8 @@ import type { Invocation } from "./simulated-iptables.ts";
 export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocation) => void = () => undefined): OpenSession {
   return (file, args) => ({
     ask: async (input, _mark, onSent): Promise<SessionAnswer> => {
+      // A request waits for its turn.
+      await undefined;
       onAsk({ file, args, input });
       onSent?.();
       const { end, output } = await answerTo(run, { file, args, input });

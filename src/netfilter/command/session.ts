@@ -108,8 +108,9 @@ export function createSession(
     };
     const stopListening = asked.listen({
       output: (piece) => {
+        const wasWhole = answer.isWhole();
         if (answer.take(piece) > maxOutput) kill("ENOBUFS");
-        else if (answer.isWhole()) {
+        else if (!wasWhole && answer.isWhole()) {
           const output = answer.output();
           // What it said of an error is in the other pipe, and is read by the next look at all pipes at the latest.
           setImmediate(() => setImmediate(() => resolve({ answered: true, output, errors: answer.errors() })));
