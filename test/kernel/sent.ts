@@ -44,7 +44,7 @@ export async function createRecorders(directory: string, backend: Backend): Prom
 
 /** What was written without what pushes answers out, which is written in pieces: between them stands what others have written, or nothing yet. */
 export function withoutPadding(text: string): string {
-  return text.replace(/#(?! )|-{3,}/g, "");
+  return text.replace(/#(?! )|^-+$|-{3,}/gm, "");
 }
 
 /** What changes nothing: looks at the rules, and how programs that read on are asked how far they are. */
