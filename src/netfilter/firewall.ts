@@ -174,10 +174,12 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
     void Promise.allSettled([tablesNow, clockNow]);
-    // Programs are at work while rules are composed. A host without sets has other rules, and composes them later.
-    if (!last.ended()) await reading.asked;
-    const expected = isKept ? chains()?.current : undefined;
-    if (!last.ended()) composeRules(desired, protectedNetworks, expected);
+    if (!last.ended()) {
+      // Programs are at work while rules are composed. A host without sets has other rules, and composes them later.
+      await reading.asked;
+      composeRules(desired, protectedNetworks, chains()?.current);
+    }
+    const expected = chains()?.current;
     // A write would wait for it later.
     if (isLarge) sets.prepare();
     leftRules.look(expected !== undefined);
