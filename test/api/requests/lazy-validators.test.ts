@@ -12,7 +12,7 @@ function createStage() {
   let made = 0;
   const options = { customOptions: { coerceTypes: false }, onCreate: () => (made += 1) } as const;
   const compilers = [buildLazyValidators({}, options), buildLazyValidators({}, options)] as const;
-  const validatorOf = (schema: unknown, httpPart = "querystring", compile = compilers[0]) =>
+  const validatorOf = (schema: object, httpPart = "querystring", compile = compilers[0]) =>
     compile({ method: "GET", url: "/", httpPart, schema }) as Validator;
   return { compilers, validatorOf, made: () => made };
 }
