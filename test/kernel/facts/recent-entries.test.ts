@@ -84,18 +84,23 @@ test("a plus stamps the present time in jiffies, so two of them tell HZ", async 
   const first = await entry(network, "10.9.0.1");
   assert.deepEqual(first.stamps, [first.lastSeen]);
 
-  await eventually("half a second has passed", () => performance.now() - wrote > 500);
-  const beganAgain = performance.now();
-  await writeList(network, "facts", "+10.9.0.1\n");
-  const second = await entry(network, "10.9.0.1");
-  assert.deepEqual(second.stamps, [first.lastSeen, second.lastSeen]);
-
-  const jiffies = second.lastSeen - first.lastSeen;
-  const possible = [100, 250, 300, 1000].filter((hz) => {
-    const elapsed = (jiffies * 1000) / hz;
-    return elapsed >= beganAgain - wrote - 1000 / hz && elapsed <= performance.now() - began + 1000 / hz;
+  // The longer it lasts, the less a slow write matters.
+  let possible: readonly number[] = [];
+  await eventually("the two stamps tell HZ", async () => {
+    const beganAgain = performance.now();
+    await writeList(network, "facts", "+10.9.0.1\n");
+    const wroteAgain = performance.now();
+    const second = await entry(network, "10.9.0.1");
+    assert.equal(second.stamps[0], first.lastSeen);
+    assert.equal(second.stamps.at(-1), second.lastSeen);
+    const jiffies = second.lastSeen - first.lastSeen;
+    possible = [100, 250, 300, 1000].filter((hz) => {
+      const elapsed = (jiffies * 1000) / hz;
+      return elapsed >= beganAgain - wrote - 1000 / hz && elapsed <= wroteAgain - began + 1000 / hz;
+    });
+    return jiffies > 0 && possible.length < 2;
   });
-  assert.equal(possible.length, 1, `${jiffies} jiffies in ${beganAgain - wrote} ms`);
+  assert.equal(possible.length, 1);
 });
 
 test("an IPv6 address stands in the file in full", async () => {
