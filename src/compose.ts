@@ -75,6 +75,7 @@ export async function startService(config: Config, supervision: Supervision | nu
     await Promise.all(servers.map(({ app }) => closeWithin(app)));
     await Promise.all([deadlines.stop(), storeWatch.stop()]);
     await reconciler.stop();
+    await firewall.leave();
     store.close();
     await unlock();
     await said;

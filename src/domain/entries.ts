@@ -26,21 +26,31 @@ export interface Arrangement<Entry> {
   readonly compare?: ((a: Entry, b: Entry) => number) | undefined;
 }
 
-/** The bottom: what is committed. */
+/** The bottom: what is committed. @param entries of different keys */
 export function createLayer<Entry>(entries: readonly Entry[], { keyOf, compare }: Arrangement<Entry>): Layer<Entry> {
-  const byKey = new Map(entries.map((entry) => [keyOf(entry), entry]));
+  let first = entries;
   let values: readonly Entry[] | undefined;
+  let byKey: Map<string, Entry> | undefined;
+  /** Made when it is first asked for: a start with tens of thousands of entries needs them all, and none by its key. */
+  const keyed = (): Map<string, Entry> => {
+    if (byKey === undefined) {
+      byKey = new Map();
+      for (const entry of first) byKey.set(keyOf(entry), entry);
+      first = [];
+    }
+    return byKey;
+  };
   return {
-    get: (key) => byKey.get(key),
+    get: (key) => keyed().get(key),
     values() {
-      values ??= sorted([...byKey.values()], compare);
+      values ??= sorted([...(byKey?.values() ?? first)], compare);
       return values;
     },
-    size: () => byKey.size,
+    size: () => byKey?.size ?? first.length,
     set(key, entry) {
       values = undefined;
-      if (entry === undefined) byKey.delete(key);
-      else byKey.set(key, entry);
+      if (entry === undefined) keyed().delete(key);
+      else keyed().set(key, entry);
     },
   };
 }

@@ -34,6 +34,8 @@ export interface ComposedRules {
   known(policies: readonly Policy[]): KnownChains | null;
   /** Keeps those of these policies, if there is something new about them; at most so often. Never rejects. */
   keep(policies: readonly Policy[]): Promise<void>;
+  /** Keeps what `keep` was called with last, however short after the time before. Never rejects. */
+  finish(): Promise<void>;
 }
 
 /** Milliseconds between two writings. */
@@ -52,7 +54,23 @@ export function createComposedRules({ file, madeBy, backend, clock, onFailure }:
   const made = `${madeBy} ${backend}`;
   let kept: readonly Policy[] | undefined;
   let keptAt = Number.NEGATIVE_INFINITY;
+  let latest: readonly Policy[] | undefined;
+  let writing: Promise<void> = Promise.resolve();
   let failed = false;
+
+  const write = async (policies: readonly Policy[]): Promise<void> => {
+    kept = policies;
+    keptAt = clock.monotonic();
+    try {
+      await file.write(await inTurns(compose(policies, made)));
+      failed = false;
+    } catch (error) {
+      if (!failed) onFailure(error);
+      failed = true;
+      kept = undefined;
+    }
+  };
+
   return {
     known: (policies) => {
       const found = parse(file.read(), made);
@@ -64,17 +82,14 @@ export function createComposedRules({ file, madeBy, backend, clock, onFailure }:
       return { texts: found.texts, current };
     },
     keep: async (policies) => {
+      latest = policies;
       if (policies === kept || clock.monotonic() < keptAt + leastInterval) return;
-      kept = policies;
-      keptAt = clock.monotonic();
-      try {
-        await file.write(await inTurns(compose(policies, made)));
-        failed = false;
-      } catch (error) {
-        if (!failed) onFailure(error);
-        failed = true;
-        kept = undefined;
-      }
+      writing = write(policies);
+      await writing;
+    },
+    finish: async () => {
+      await writing;
+      if (latest !== undefined && latest !== kept) await write(latest);
     },
   };
 }

@@ -85,6 +85,8 @@ export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
   /** Starts what the first pass asks for the rules, which takes some time. */
   prepare(): void;
+  /** Keeps what the next start would have to compose; for the end, when no pass runs any more. Never rejects. */
+  leave(): Promise<void>;
   /** Removes every chain, list and set that is this service's own, on both backends; the result names sets that rules of others keep. */
   purge(): Promise<readonly string[]>;
 }
@@ -255,6 +257,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     prepare: () => {
       for (const family of families) tables[family].prepare();
     },
+    leave: async () => composed?.finish(),
     inspector: createInspector({ backend, version, run, isThere, lists, kernelLists, counts }),
     recall: keeper.ledger.recall,
     check: (desired) => withinTime(checkPatience, () => jointCheck(desired)),

@@ -91,5 +91,12 @@ forBackendsSideBySide((backend) => {
     const putRight = (): boolean => service.logs().slice(said).includes(overlooked);
     await eventually("the look after it has put the fault right", putRight, { within: 10_000 });
     assert.deepEqual(await rulesOf(network, backend), right);
+
+    // Long before rules are kept again, but for a stop.
+    const late = { ports: [443], maxConnections: 5 };
+    assert.equal((await service.request("PUT", "/v1/policies/late", late)).status, 201);
+    assert.doesNotMatch(readFileSync(kept, "latin1"), /CLD-P-late/);
+    assert.equal(await service.stop(), 0);
+    assert.match(readFileSync(kept, "latin1"), /CLD-P-late/);
   });
 });

@@ -156,6 +156,19 @@ describe("composed rules", () => {
     assert.deepEqual(start().known(policies)?.current, new Set(["web"]));
   });
 
+  test("are kept at the end as they were last, once what is being written is", async () => {
+    const composed = start();
+    const first = composed.keep(policies);
+    await composed.keep([web]);
+    await composed.finish();
+    await first;
+    assert.equal(writes, 2);
+    assert.deepEqual(start().known(policies)?.current, new Set(["web"]));
+    await composed.finish();
+    await start().finish();
+    assert.equal(writes, 2);
+  });
+
   test("are not written by a start that finds nothing new", async () => {
     await start().keep(policies);
     const [next, other] = [start(), start()];

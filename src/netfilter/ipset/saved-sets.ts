@@ -37,44 +37,77 @@ export class SetOutputError extends Error {
 /**
  * Reads the text of `ipset save`, leaving out the sets of others.
  * @param sets what an earlier piece of the text has told; this one is added to it
- * @param place where in the text the earlier piece has ended
+ * @param place where in the text the earlier piece has ended, which is noted in it
  * @throws {SetOutputError} for a line that is neither a set nor an entry
  */
-export function parseSavedSets(
-  text: string,
-  sets = new Map<string, SavedSet>(),
-  place: TextPlace = { inComment: false },
-): Map<string, SavedSet> {
-  for (const line of text.split("\n")) {
-    if (!place.inComment && line !== "") noteLine(sets, line);
+export function parseSavedSets(text: string, sets = new Map<string, SavedSet>(), place = startOfText()): Map<string, SavedSet> {
+  for (let start = 0; start < text.length; ) {
+    if (!place.inComment) start = readEntries(text, start, place);
+    const newline = text.indexOf("\n", start);
+    const line = text.slice(start, newline < 0 ? undefined : newline);
+    start += line.length + 1;
+    if (!place.inComment && line !== "") noteLine(sets, line, place);
     if (line.includes('"') && line.split('"').length % 2 === 0) place.inComment = !place.inComment;
   }
   return sets;
 }
 
-/** A comment, which stands between quotes and has none, can have any number of lines, whatever they look like. */
+/** Where a piece of the text has ended. */
 export interface TextPlace {
+  /** A comment, which stands between quotes and has none, can have any number of lines, whatever they look like. */
   inComment: boolean;
+  /** The set of the line before, and how lines of its entries begin; that of others is undefined. */
+  set: SavedSet | undefined;
+  beginning: string;
 }
 
-function noteLine(sets: Map<string, SavedSet>, line: string): void {
-  const [command, name, ...words] = line.split(" ");
-  if (command !== "create" && command !== "add")
-    throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
-  if (name === undefined || !ownName.test(name)) return;
+export function startOfText(): TextPlace {
+  return { inComment: false, set: undefined, beginning: "" };
+}
+
+/** An entry as this service makes them; ipset prints addresses in canonical text, but for IPv4 addresses within IPv6 ones. */
+const plainEntry = /((?:\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]*)(?:\/\d+)?)(?: timeout (\d+))?\n/y;
+
+/** Reads what follows of plain entries of the set of the line before, of which there are tens of thousands; the result is where it ends. */
+function readEntries(text: string, start: number, { set, beginning }: TextPlace): number {
+  if (set === undefined) return start;
+  let end = start;
+  while (text.startsWith(beginning, end)) {
+    plainEntry.lastIndex = end + beginning.length;
+    const found = plainEntry.exec(text);
+    if (found === null) break;
+    const [, address = "", left = "0"] = found;
+    noteEntry(set, copyOf(address), Number(left));
+    end = plainEntry.lastIndex;
+  }
+  return end;
+}
+
+function noteEntry({ entries }: SavedSet, address: string, left: number): void {
+  entries.set(address, { address, secondsLeft: left === 0 ? null : left });
+}
+
+function noteLine(sets: Map<string, SavedSet>, line: string, place: TextPlace): void {
+  const [, command, name = "", rest = ""] = /^(create|add)(?: ([^ ]+))?(?: (.*))?$/s.exec(line) ?? [];
+  if (command === undefined) throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
+  if (!ownName.test(name)) return;
   if (command === "create") {
-    sets.set(name, newSet(copyOf(name), words));
+    const made = newSet(copyOf(name), rest);
+    sets.set(made.name, made);
+    place.set = made;
+    place.beginning = `add ${made.name} `;
     return;
   }
+  const words = rest.split(" ");
+  const set = sets.get(name);
   const address = canonical(words[0] ?? "");
-  const left = Number(optionOf(words, "timeout") ?? 0);
-  if (address !== undefined) sets.get(name)?.entries.set(address, { address, secondsLeft: left === 0 ? null : left });
+  if (set !== undefined && address !== undefined) noteEntry(set, address, Number(optionOf(words, "timeout") ?? 0));
 }
 
 /** A set without entries, by the words after its name in the line that creates it. */
-export function newSet(name: string, words: readonly string[]): SavedSet {
+export function newSet(name: string, words: string): SavedSet {
   // Each set has a number of its own that says nothing.
-  const { shape, capacity } = termsOf(words.filter((_, index) => words[index - 1] !== "initval").join(" "));
+  const { shape, capacity } = termsOf(words.replace(/ initval [^ ]+/, ""));
   return { name, shape, capacity, entries: new Map() };
 }
 
@@ -99,16 +132,17 @@ function optionOf(words: readonly string[], name: string): string | undefined {
   return index < 0 ? undefined : words[index + 1];
 }
 
-/** Of a part of a text, V8 keeps the whole text: a ban that is remembered would keep megabytes. */
+const [shortest, scratch] = [13, Buffer.alloc(256)];
+
+/** Of a part of a text, V8 keeps the whole text, unless the part is very short: a ban that is remembered would keep megabytes. */
 export function copyOf(part: string): string {
-  return Buffer.from(part, "latin1").toString("latin1");
+  if (part.length < shortest) return part;
+  return part.length > scratch.length
+    ? Buffer.from(part, "latin1").toString("latin1")
+    : scratch.toString("latin1", 0, scratch.write(part, "latin1"));
 }
 
-/** ipset prints addresses in canonical text, but for IPv4 addresses within IPv6 ones. */
-const printedCanonically = /^(\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]*)(\/\d+)?$/;
-
 function canonical(text: string): string | undefined {
-  if (printedCanonically.test(text)) return copyOf(text);
   try {
     return formatNetwork(parseNetwork(text));
   } catch (error) {

@@ -4,7 +4,7 @@ import { inTurns, type Steps } from "../../domain/steps.ts";
 import { operatorName } from "../bans/names.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
-import { parseSavedSets, parseSetNumbers, type SavedSet, SetOutputError } from "./saved-sets.ts";
+import { parseSavedSets, parseSetNumbers, type SavedSet, SetOutputError, startOfText } from "./saved-sets.ts";
 
 /** The only way to ipset. */
 export interface IpSets {
@@ -220,7 +220,7 @@ const probe = [
   .join("");
 
 function* readInSteps(text: string): Steps<Map<string, SavedSet>> {
-  const [found, place] = [new Map<string, SavedSet>(), { inComment: false }];
+  const [found, place] = [new Map<string, SavedSet>(), startOfText()];
   for (const piece of piecesOf(text)) {
     parseSavedSets(piece, found, place);
     yield;

@@ -13,7 +13,7 @@ export function noteLines(sets: Map<string, SavedSet>, lines: readonly string[],
     const [command, name = "", ...words] = line.split(" ");
     const [element = "", , timeout] = words;
     if (command === "create" && !sets.has(name)) {
-      sets.set(name, newSet(name, words));
+      sets.set(name, newSet(name, words.join(" ")));
       continue;
     }
     const entries = sets.get(name)?.entries;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parseSavedSets, SetOutputError, shapeOf } from "../../../src/netfilter/ipset/saved-sets.ts";
+import { parseSavedSets, SetOutputError, shapeOf, startOfText } from "../../../src/netfilter/ipset/saved-sets.ts";
 
 const created = "create cld4-operator hash:net family inet hashsize 64 maxelem 262144 timeout 0 bucketsize 12 initval 0x3468df69";
 
@@ -33,6 +33,41 @@ describe("the text of `ipset save`", () => {
 
   test("of a host without sets gives none", () => assert.equal(parseSavedSets("").size, 0));
 
+  test("gives entries of any form, whatever stands between them and wherever it is cut", () => {
+    const lines = [
+      "create cld6-operator hash:net family inet6 maxelem 9 timeout 0",
+      "add cld6-operator 2001:db8::1 timeout 12345",
+      "add cld6-operator 2001:db8:1234:5678::/64 timeout 7",
+      "add cld6-operator ::ffff:192.0.2.1 timeout 0",
+      "add cld6-operator 2001:db8::2 timeout 9 nomatch",
+      'add cld6-operator 2001:db8::3 timeout 8 comment "x"',
+      'add cld6-operator 2001:db8::4 comment "timeout 7',
+      'add cld6-operator 2001:db8::5 timeout 6"',
+      "create other hash:ip family inet6",
+      "add other 2001:db8::9",
+      "add cld6-operator 2001:db8::6",
+      "add cld4-operator 192.0.2.1 timeout 5",
+      "add cld6-operator 2001:db8::7 timeout 4",
+    ];
+    const wanted = [
+      { address: "2001:db8::1", secondsLeft: 12_345 },
+      { address: "2001:db8:1234:5678::/64", secondsLeft: 7 },
+      { address: "192.0.2.1", secondsLeft: null },
+      { address: "2001:db8::2", secondsLeft: 9 },
+      { address: "2001:db8::3", secondsLeft: 8 },
+      { address: "2001:db8::4", secondsLeft: null },
+      { address: "2001:db8::6", secondsLeft: null },
+      { address: "2001:db8::7", secondsLeft: 4 },
+    ];
+    for (let cut = 0; cut <= lines.length; cut += 1) {
+      const [sets, place] = [new Map(), startOfText()];
+      for (const piece of [lines.slice(0, cut), lines.slice(cut)])
+        parseSavedSets(piece.map((line) => `${line}\n`).join(""), sets, place);
+      assert.deepEqual([...(sets.get("cld6-operator")?.entries.values() ?? [])], wanted, `cut after line ${cut}`);
+      assert.deepEqual([...sets.keys()], ["cld6-operator"]);
+    }
+  });
+
   test("leaves out an entry that can't be read and one of a set that was not created", () => {
     const sets = parseSavedSets(
       `${created}\nadd cld4-operator nonsense timeout 4\nadd cld4-operator\nadd cld4-grace 192.0.2.1\n`,
@@ -64,7 +99,7 @@ describe("the shape of a set", () => {
 });
 
 test("comments of others may have lines of any kind, and end in another piece of the text", () => {
-  const place = { inComment: false };
+  const place = startOfText();
   const first = 'create other hash:ip comment\nadd other 192.0.2.1 comment "a\ncreate cld4-grace hash:net\nxyzzy\n';
   const sets = parseSavedSets(first, new Map(), place);
   assert.deepEqual([...sets.keys()], []);
