@@ -26,6 +26,7 @@ export const starts: Bench = {
         backend,
         stateDirectory,
         readyTimeout: 60_000,
+        readyEvery: 5,
         env: path === undefined ? settings : { ...settings, PATH: path },
       });
       const time = performance.now() - begun;

@@ -40,6 +40,7 @@ import {
   composeRules,
   families,
   isWhole,
+  linesOfSets,
   planPass,
   planSparingly,
   planTimedEntries,
@@ -192,7 +193,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       await Promise.allSettled([tablesNow]);
       throw error;
     }
-    // Both mostly wait.
     const [found, kept] = await Promise.all([
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
@@ -209,6 +209,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     const { found, reading, state, running, removals } = await lookAround(desired, looking, known);
     const actual = actualOf(found, reading, running);
     counts.seen(actual.tables, desired.policies);
+    if (!last.ended()) writer.begin(linesOfSets(acceptable(desired), actual));
     const planned = await inTurns(planFor(acceptable(desired), actual));
     if (known !== null && !(await last.isStillThere(known, planned, desired.policies))) throw new TablesChanged();
     const differences = last.meddling(planned, found);

@@ -4,7 +4,7 @@ import { operatorName } from "./bans/names.ts";
 import type { EndsMemory } from "./bans/written-ends.ts";
 import type { CountWatch } from "./count-watch.ts";
 import type { IpSets } from "./ipset/sets.ts";
-import { firstListOf } from "./iptables/first-lists.ts";
+import { firstListsOf } from "./iptables/first-lists.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { FilterTable } from "./iptables/tables.ts";
 import type { KernelLists } from "./kernel-lists.ts";
@@ -24,6 +24,8 @@ export interface PlanWriterOptions {
 
 /** Carries a plan out. */
 export interface PlanWriter {
+  /** Begins to make the sets of a plan whose rules are still being composed, if they are many. Never throws: what is wrong is said by `write`. */
+  begin(sets: readonly string[]): void;
   /** Writes all of it but the entries of lists. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   write(plan: Plan): Promise<void>;
   /** Looks whether the kernel holds what it took. @param before the tables as they were @throws {EnforcementDelayed} */
@@ -35,6 +37,8 @@ export interface PlanWriter {
 /** Milliseconds for which a set that others hold is left alone. */
 const stuckTime = 600_000;
 
+/** Fewer sets are made in no time. */
+const manySets = 100;
 /** Sets with fewer entries are filled in no time. */
 const manyEntries = 1000;
 
@@ -81,13 +85,32 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     kernelLists.changed();
   };
 
+  /** Sets that are being made, by the lines that make them. */
+  let ahead: { readonly lines: ReadonlySet<string>; readonly done: Promise<void> } | undefined;
+  const begin = (lines: readonly string[]): void => {
+    if (lines.length <= manySets) return;
+    ahead = { lines: new Set(lines), done: sets.restore(lines) };
+    void Promise.allSettled([ahead.done]);
+  };
+  /** The sets that have been begun; resolves with their lines. */
+  const finishSets = async (): Promise<ReadonlySet<string>> => {
+    const begun = ahead;
+    ahead = undefined;
+    if (begun === undefined) return new Set();
+    await begun.done;
+    kernelLists.wrote([...begun.lines]);
+    return begun.lines;
+  };
+
   const write = async (plan: Plan): Promise<void> => {
+    const made = await finishSets();
     assertWellShaped(plan);
-    const firstLists = { 4: firstListOf(plan.tables[4], 4), 6: firstListOf(plan.tables[6], 6) };
+    const firstLists = { 4: firstListsOf(plan.tables[4], 4), 6: firstListsOf(plan.tables[6], 6) };
     noteWrites(firstLists);
     const isNew = families.every((family) => firstLists[family].length > 0);
     const [first, bans] = isNew ? bansApart(plan.ipset) : [plan.ipset, []];
-    const restoring = restoreSets(first, bans.length === 0 ? plan.ends : []);
+    const rest = made.size === 0 ? first : first.filter((line) => !made.has(line));
+    const restoring = restoreSets(rest, bans.length === 0 ? plan.ends : []);
     for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
     await Promise.allSettled([restoring, applyToEach(firstLists)]);
@@ -116,7 +139,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   const stuckSets = (): ReadonlySet<string> =>
     new Set([...stuck].filter(([, until]) => clock.monotonic() < until).map(([name]) => name));
 
-  return { write, verify, stuckSets };
+  return { begin, write, verify, stuckSets };
 }
 
 /** @throws {EnforcementDelayed} */

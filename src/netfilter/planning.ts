@@ -164,7 +164,7 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
   const obsolete = [...(sets?.keys() ?? [])].filter((name) => !wanted.has(name) && !actual.stuckSets.has(name));
   return {
     ipset: [
-      ...missing.map(({ name, words }) => `create ${name} ${words}`),
+      ...missing.map(lineOf),
       ...put.flatMap((one) => one.ipset),
       ...moved.flatMap((one) => one.ipset),
       ...entries.flatMap((plan) => plan.ipset),
@@ -192,6 +192,18 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
     sets: definitions.map(({ name }) => name),
     ends: entries.flatMap((plan) => plan.ends),
   };
+}
+
+/** The lines that make the sets of the policies, as far as they are missing, of a plan that is still to be made. */
+export function linesOfSets(desired: Desired, { sets }: Pick<Actual, "sets">): readonly string[] {
+  if (sets === null) return [];
+  return families
+    .flatMap((family) => definitionsOf(family, desired, []))
+    .flatMap((one) => (sets.has(one.name) ? [] : [lineOf(one)]));
+}
+
+function lineOf({ name, words }: SetDefinition): string {
+  return `create ${name} ${words}`;
 }
 
 /** Composes what is remembered of each policy, of thousands of rules not all in one turn. */

@@ -73,6 +73,25 @@ describe("many bans and rules", () => {
     assert.deepEqual(host.ipset.restores.slice(length).map(commandsOf), [["create", "add"]]);
   });
 
+  test("have their sets made while the rules are composed, once, and filled when all is known", async () => {
+    const host = createHost();
+    const few = desire(policies, [sampleOperatorBan({ address: "198.51.100.0/24" })]);
+    await host.firewall.converge(few);
+    assert.deepEqual(host.ipset.restores.map(commandsOf), [["create"], ["add"]]);
+    assert.equal((await host.firewall.converge(few)).writes, 0);
+    assert.equal(host.ipset.restores.length, 2);
+  });
+
+  test("are tried again when the sets could not be made", async () => {
+    const host = createHost();
+    host.ipset.setFault("restore fails");
+    await assert.rejects(host.firewall.converge(desired), /ipset restore fails/);
+    host.ipset.setFault(null);
+    await host.firewall.converge(desired);
+    assert.equal((await host.firewall.converge(desired)).writes, 0);
+    assert.equal(host.ipset.names().length, 144);
+  });
+
   test("are tried again when the sets could not be filled", async () => {
     const host = createHost();
     // Once for the first lists, which are made beside the sets.

@@ -39,6 +39,8 @@ export interface ServiceOptions {
   /** A TCP listener beside the unix socket, such as `127.0.0.1:7306` in the host's namespace. */
   readonly tcpListener?: string;
   readonly readyTimeout?: number;
+  /** Milliseconds between two looks whether it is ready; by default more and more, which costs less. */
+  readonly readyEvery?: number;
   /** A program and its arguments that runs the service in the bounds of its unit; it is given the service's own directory and command line. */
   readonly within?: readonly string[];
 }
@@ -84,7 +86,7 @@ function bundle(): Promise<unknown> {
 
 /** Starts the service and resolves once `GET /readyz` is 200. @throws {Error} with all its output when that takes too long */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { network, backend, tcpListener, readyTimeout = 10_000 } = options;
+  const { network, backend, tcpListener, readyTimeout = 10_000, readyEvery } = options;
   await bundle();
   const directory = await createDirectory();
   const stateDirectory = options.stateDirectory ?? join(directory.path, "state");
@@ -129,7 +131,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       over: () => child.exitCode !== null || child.signalCode !== null,
       signal: (name) => child.kill(name),
     };
-    await eventually("the service answers /readyz with 200", readyOrOver, { within: readyTimeout });
+    await eventually("the service answers /readyz with 200", readyOrOver, {
+      within: readyTimeout,
+      ...(readyEvery !== undefined && { every: readyEvery }),
+    });
     if (running.over()) throw new Error(`it ended with exit code ${await ended}`);
   };
   const readyOrOver = async (): Promise<boolean> =>

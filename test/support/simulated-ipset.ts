@@ -144,6 +144,13 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
   const secondsLeft = (end: number | null): number =>
     end === null ? 0 : Math.max(1, Math.floor((end - clock.monotonic()) / 1000));
 
+  const restored = (text: string): CommandResult => {
+    const probes = text.includes("-probe-");
+    if (fault === "restore fails" && !probes) return answer(1, "", "ipset v7.17: Error in line 1: Kernel error received\n");
+    if (!probes) restores.push(text);
+    return applyText(text);
+  };
+
   return {
     restores,
     started: (command) => starts.filter((one) => command === undefined || one === command).length,
@@ -194,9 +201,7 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
           ? answer(1, "", "ipset v7.17: Kernel error received:\n  Operation not permitted\n")
           : answer(0, text);
       }
-      if (fault === "restore fails") return answer(1, "", "ipset v7.17: Error in line 1: Kernel error received\n");
-      restores.push(...[input ?? ""].filter((text) => !text.includes("-probe-")));
-      return applyText(input ?? "");
+      return restored(input ?? "");
     },
   };
 }

@@ -43,6 +43,8 @@ export type Chains = ReadonlyMap<string, readonly Rule[]>;
 export const chainPrefix = "CLD-";
 /** Where packets enter: the chain that the jump in `INPUT` leads to. */
 export const entryChain = "CLD-INPUT";
+/** Nothing leads to it: its rules keep lists alive. */
+export const canaryChain = "CLD-CANARY";
 
 export const tcp: Match = { kind: "protocol", protocol: "tcp" };
 export const newConnection: Match = { kind: "new-connection" };

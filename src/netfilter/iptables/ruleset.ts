@@ -13,10 +13,19 @@ import {
 } from "../bans/names.ts";
 import { compileBanRules, refusalTarget } from "./ban-rules.ts";
 import { dispatchByPort, pushRule } from "./port-dispatch.ts";
-import { type Chains, entryChain, fromSource, type Match, newConnection, type Rule, type Target, tcp } from "./rule.ts";
+import {
+  type Chains,
+  canaryChain,
+  entryChain,
+  fromSource,
+  type Match,
+  newConnection,
+  type Rule,
+  type Target,
+  tcp,
+} from "./rule.ts";
 
 const operatorChain = "CLD-REFUSE";
-const canaryChain = "CLD-CANARY";
 const newConnectionChain = "CLD-NEW";
 const neighbourSolicitation = 135;
 const neighbourAdvertisement = 136;

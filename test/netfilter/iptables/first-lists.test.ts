@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { firstListOf } from "../../../src/netfilter/iptables/first-lists.ts";
+import { firstListsOf } from "../../../src/netfilter/iptables/first-lists.ts";
 import { parseSavedTable } from "../../../src/netfilter/iptables/saved-table.ts";
 import { diffTable } from "../../../src/netfilter/iptables/table-diff.ts";
 import { samplePolicy } from "../../support/samples.ts";
@@ -15,27 +15,29 @@ for (const kernel of kernels) {
   const { compile, where } = createRules(kernel);
 
   describe(`${where}, where a whole table is made`, () => {
-    test("the list that every packet is looked up in is made first, by a rule that does nothing and that nothing leads to", () => {
-      const [begin, chain, rule = "", end, ...more] = firstListOf(diffTable(emptyTable, compile(many), family).lines, family);
-      assert.deepEqual([begin, chain, end, more], ["*filter", ":CLD-INPUT - [0:0]", "COMMIT", []]);
-      assert.match(
-        rule,
-        new RegExp(`^-A CLD-INPUT -m recent --rcheck --name cld${family}-operator --mask \\S+ --rsource -m comment`),
-      );
-      assert.doesNotMatch(rule, / -[jg] /);
+    test("the lists that are looked up most are made first, by rules that do nothing and that nothing leads to", () => {
+      const lines = firstListsOf(diffTable(emptyTable, compile(many), family).lines, family);
+      const [begin, chain, rule = "", other, activity = "", end, ...more] = lines;
+      assert.deepEqual([begin, chain, other, end], ["*filter", ":CLD-INPUT - [0:0]", ":CLD-CANARY - [0:0]", "COMMIT"]);
+      assert.deepEqual(more, []);
+      const words = (list: string): string => `-m recent --rcheck --name cld${family}-${list} --mask \\S+ --rsource -m comment`;
+      assert.match(rule, new RegExp(`^-A CLD-INPUT ${words("operator")}`));
+      assert.match(activity, new RegExp(`^-A CLD-CANARY ${words("activity")}`));
+      for (const one of [rule, activity]) assert.doesNotMatch(one, / -[jg] /);
     });
 
     test("a few lists are made with the table", () => {
-      assert.deepEqual(firstListOf(diffTable(emptyTable, compile(many.slice(0, 10)), family).lines, family), []);
+      assert.deepEqual(firstListsOf(diffTable(emptyTable, compile(many.slice(0, 10)), family).lines, family), []);
     });
   });
 }
 
-test("where tables with many policies are made anew, both families make that list before those of the policies", async () => {
+test("where tables with many policies are made anew, both families make those lists before those of the policies", async () => {
   const host = createHost({ withSets: true });
   await host.firewall.converge(desire(many, []));
   const [one, other, ...whole] = host.kernel.restores();
-  for (const text of [one, other]) assert.match(text ?? "", /^\*filter\n:CLD-INPUT - \[0:0\]\n-A CLD-INPUT .*\nCOMMIT\n$/);
+  for (const text of [one, other])
+    assert.match(text ?? "", /^\*filter\n:CLD-INPUT .*\n-A CLD-INPUT .*\n:CLD-CANARY .*\n-A CLD-CANARY .*\nCOMMIT\n$/);
   assert.equal(whole.length, 2);
   const restores = host.kernel.restores().length;
   await host.firewall.converge(desire(many.slice(1), []));
