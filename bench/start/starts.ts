@@ -1,4 +1,5 @@
 import { cp } from "node:fs/promises";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { createDirectory } from "../../test/support/directories.ts";
 import { type Backend, program } from "../../test/support/kernel.ts";
@@ -19,8 +20,8 @@ export const starts: Bench = {
     const prepared = join(directory.path, "prepared");
     const counted = await countPrograms();
     const settings = { CONNLIMITD_LOG_LEVEL: "warn" };
-    const start = async (network: Network, stateDirectory: string, path?: string): Promise<number> => {
-      const begun = performance.now();
+    const start = async (network: Network, stateDirectory: string, path?: string) => {
+      const [begun, busyBefore] = [performance.now(), busySeconds()];
       const service = await startService({
         network,
         backend,
@@ -29,10 +30,10 @@ export const starts: Bench = {
         readyEvery: 5,
         env: path === undefined ? settings : { ...settings, PATH: path },
       });
-      const time = performance.now() - begun;
+      const [seconds, busy] = [(performance.now() - begun) / 1000, busySeconds() - busyBefore];
       await service.stop();
       await service.dispose();
-      return time / 1000;
+      return { seconds, busy };
     };
     try {
       {
@@ -42,9 +43,11 @@ export const starts: Bench = {
         await putBans(service, 0, bans);
         await service.stop();
       }
-      const figures: Record<"empty" | "full" | "writes" | "node" | "saves" | "restores", number[]> = {
+      const figures: Record<"empty" | "emptyBusy" | "full" | "fullBusy" | "writes" | "node" | "saves" | "restores", number[]> = {
         empty: [],
+        emptyBusy: [],
         full: [],
+        fullBusy: [],
         writes: [],
         node: [],
         saves: [],
@@ -54,8 +57,11 @@ export const starts: Bench = {
         await using network = await createNetwork();
         const state = join(directory.path, `state-${round}`);
         await cp(prepared, state, { recursive: true });
-        figures.empty.push(await start(network, state));
-        figures.full.push(await start(network, state));
+        for (const kernel of ["empty", "full"] as const) {
+          const { seconds, busy } = await start(network, state);
+          figures[kernel].push(seconds);
+          figures[`${kernel}Busy`].push(busy);
+        }
         await counted.requests();
         await start(network, state, counted.path);
         figures.writes.push((await counted.requests()).writes);
@@ -66,7 +72,12 @@ export const starts: Bench = {
       const row = { backend, raw: figures } as const;
       return [
         finding({ ...row, work: `${work}, into an empty kernel`, unit: "s", bar: { atMost: 2 } }, figures.empty),
+        finding({ ...row, work: `${work}, into an empty kernel: time of the host's processors`, unit: "s" }, figures.emptyBusy),
         finding({ ...row, work: `${work}, into a kernel that has them`, unit: "s", bar: { atMost: 0.7 } }, figures.full),
+        finding(
+          { ...row, work: `${work}, into a kernel that has them: time of the host's processors`, unit: "s" },
+          figures.fullBusy,
+        ),
         finding(
           { ...row, work: `${work}, into a kernel that has them: writes`, unit: "count", bar: { atMost: 0 } },
           figures.writes,
@@ -84,6 +95,12 @@ export const starts: Bench = {
     }
   },
 };
+
+/** Seconds for which the processors of this host, added up, were not idle since it started. */
+function busySeconds(): number {
+  const times = cpus().map(({ times: { user, nice, sys, irq } }) => user + nice + sys + irq);
+  return times.reduce((sum, each) => sum + each, 0) / 1000;
+}
 
 /** Seconds that the programs take for as much, one after another. */
 async function bareTimes(network: Network, backend: Backend, directory: string) {

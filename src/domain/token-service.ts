@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { type AuditContent, changedNote, timeOf } from "./audit.ts";
 import type { WriteTerms } from "./caller.ts";
 import { DomainError, type FieldError } from "./errors.ts";
@@ -137,7 +137,7 @@ function contentOf({ scopes, expiresAt }: Token): AuditContent {
 }
 
 function digestOf(secret: string): Buffer {
-  return createHash("sha256").update(secret).digest();
+  return hash("sha256", secret, "buffer");
 }
 
 /** @throws {DomainError} `invalid-input` with every field that is wrong */

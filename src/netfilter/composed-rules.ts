@@ -88,8 +88,13 @@ export function createComposedRules({ file, madeBy, backend, clock, onFailure }:
       await writing;
     },
     finish: async () => {
+      for (let waited: typeof writing | undefined; waited !== writing; ) {
+        waited = writing;
+        await waited;
+      }
+      if (latest === undefined || latest === kept) return;
+      writing = write(latest);
       await writing;
-      if (latest !== undefined && latest !== kept) await write(latest);
     },
   };
 }

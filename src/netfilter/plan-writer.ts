@@ -88,6 +88,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   /** Sets that are being made, by the lines that make them. */
   let ahead: { readonly lines: ReadonlySet<string>; readonly done: Promise<void> } | undefined;
   const begin = (lines: readonly string[]): void => {
+    ahead = undefined;
     if (lines.length <= manySets) return;
     ahead = { lines: new Set(lines), done: sets.restore(lines) };
     void Promise.allSettled([ahead.done]);

@@ -194,12 +194,15 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
   };
 }
 
-/** The lines that make the sets of the policies, as far as they are missing, of a plan that is still to be made. */
+/**
+ * The lines that make the sets of the policies, as far as they are missing, of a plan that is still to be made; none where a set stands in the way of
+ * the plan.
+ */
 export function linesOfSets(desired: Desired, { sets }: Pick<Actual, "sets">): readonly string[] {
   if (sets === null) return [];
-  return families
-    .flatMap((family) => definitionsOf(family, desired, []))
-    .flatMap((one) => (sets.has(one.name) ? [] : [lineOf(one)]));
+  const definitions = families.flatMap((family) => definitionsOf(family, desired, []));
+  const isMisshapen = ({ name, shape }: SetDefinition): boolean => sets.has(name) && sets.get(name)?.shape !== shape;
+  return definitions.some(isMisshapen) ? [] : definitions.filter(({ name }) => !sets.has(name)).map(lineOf);
 }
 
 function lineOf({ name, words }: SetDefinition): string {

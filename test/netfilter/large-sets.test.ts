@@ -73,13 +73,20 @@ describe("many bans and rules", () => {
     assert.deepEqual(host.ipset.restores.slice(length).map(commandsOf), [["create", "add"]]);
   });
 
-  test("have their sets made while the rules are composed, once, and filled when all is known", async () => {
+  test("have their sets made before all else, once, and filled when all is known", async () => {
     const host = createHost();
     const few = desire(policies, [sampleOperatorBan({ address: "198.51.100.0/24" })]);
     await host.firewall.converge(few);
     assert.deepEqual(host.ipset.restores.map(commandsOf), [["create"], ["add"]]);
     assert.equal((await host.firewall.converge(few)).writes, 0);
     assert.equal(host.ipset.restores.length, 2);
+  });
+
+  test("have no set made where one of another type is in the way", async () => {
+    const host = createHost();
+    host.ipset.edit("create cld4-operator hash:ip family inet maxelem 9 timeout 0");
+    await assert.rejects(host.firewall.converge(desired), /cld4-operator is of another type/);
+    assert.deepEqual(host.ipset.names(), ["cld4-operator"]);
   });
 
   test("are tried again when the sets could not be made", async () => {

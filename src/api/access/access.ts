@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { AuditService } from "../../domain/audit-service.ts";
 import type { Caller } from "../../domain/caller.ts";
@@ -202,5 +202,5 @@ function unauthorized(detail: string, challenge: string): ApiProblem {
 }
 
 function digest(token: string): Buffer {
-  return createHash("sha256").update(token).digest();
+  return hash("sha256", token, "buffer");
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Family, formatNetwork, type Network, parseNetwork } from "../../domain/network.ts";
 import { type Policy, policyNamed, type RejectWith } from "../../domain/policy.ts";
 
@@ -157,7 +157,7 @@ export function narrowExemptions(policy: Policy, family: Family): readonly Netwo
 function exemptionsKey(exemptions: readonly Network[]): string {
   if (exemptions.length === 0) return "all";
   const text = exemptions.map(formatNetwork).sort().join(" ");
-  return `x${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
+  return `x${hash("sha256", text).slice(0, 8)}`;
 }
 
 function rejectWithOf(word: string): RejectWith | undefined {

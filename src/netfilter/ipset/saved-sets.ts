@@ -106,8 +106,8 @@ function noteLine(sets: Map<string, SavedSet>, line: string, place: TextPlace): 
 
 /** A set without entries, by the words after its name in the line that creates it. */
 export function newSet(name: string, words: string): SavedSet {
-  // Each set has a number of its own that says nothing.
-  const { shape, capacity } = termsOf(words.replace(/ initval [^ ]+/, ""));
+  // Each set has a number of its own that says nothing. What is remembered must keep no text.
+  const { shape, capacity } = termsOf(copyOf(words.replace(/ initval [^ ]+/, "")));
   return { name, shape, capacity, entries: new Map() };
 }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { parseSavedSets, SetOutputError, shapeOf, startOfText } from "../../../src/netfilter/ipset/saved-sets.ts";
 
 const created = "create cld4-operator hash:net family inet hashsize 64 maxelem 262144 timeout 0 bucketsize 12 initval 0x3468df69";
@@ -66,6 +68,22 @@ describe("the text of `ipset save`", () => {
       assert.deepEqual([...(sets.get("cld6-operator")?.entries.values() ?? [])], wanted, `cut after line ${cut}`);
       assert.deepEqual([...sets.keys()], ["cld6-operator"]);
     }
+  });
+
+  test("is not kept in memory by what was read of it", () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    const comments = `add other 192.0.2.1 comment "${"x".repeat(4 * 1024 ** 2)}"\n`;
+    const lines = (n: number) =>
+      `create cld4-w32-${n} hash:ip family inet hashsize ${64 * n} maxelem 65536 timeout 0 initval 0x${n}\nadd cld4-w32-${n} 198.51.100.100 timeout ${n}\n`;
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    const kept = Array.from({ length: 8 }, (_, n) => parseSavedSets(`${lines(n + 1)}${comments}`));
+    // V8 keeps what the last regular expression has met.
+    assert.match("", /^$/);
+    collectGarbage();
+    const grown = process.memoryUsage().heapUsed - before;
+    assert.ok(grown < 4 * 1024 ** 2, `${grown} bytes for ${kept.length} sets`);
   });
 
   test("leaves out an entry that can't be read and one of a set that was not created", () => {
