@@ -56,7 +56,7 @@ export function parseSavedSets(text: string, sets = new Map<string, SavedSet>(),
 export interface TextPlace {
   /** A comment, which stands between quotes and has none, can have any number of lines, whatever they look like. */
   inComment: boolean;
-  /** The set of the line before, and how lines of its entries begin; that of others is undefined. */
+  /** The last of this service's own sets, and how lines of its entries begin; undefined before the first. */
   set: SavedSet | undefined;
   beginning: string;
 }
@@ -68,7 +68,7 @@ export function startOfText(): TextPlace {
 /** An entry as this service makes them; ipset prints addresses in canonical text, but for IPv4 addresses within IPv6 ones. */
 const plainEntry = /((?:\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]*)(?:\/\d+)?)(?: timeout (\d+))?\n/y;
 
-/** Reads what follows of plain entries of the set of the line before, of which there are tens of thousands; the result is where it ends. */
+/** Reads what follows of plain entries of that set, of which there are tens of thousands; the result is where they end. */
 function readEntries(text: string, start: number, { set, beginning }: TextPlace): number {
   if (set === undefined) return start;
   let end = start;
