@@ -52,7 +52,7 @@ await build({
   input: { main: "src/main.ts", purge: "src/purge.ts" },
   platform: "node",
   // Loaded by name, when they are needed first.
-  external: [validatorMaker, "@fastify/swagger", "@fastify/swagger-ui"],
+  external: [validatorMaker, "@fastify/swagger"],
   plugins: [
     builtinsByName,
     replacing(

@@ -53,7 +53,7 @@ export async function docsPart(name: string): Promise<{ readonly type: string; r
   if (name === "swagger-initializer.js") return { type: js, content: initializer };
   const type = types.get(name);
   if (type === undefined) return undefined;
-  // The package is there for these files; its own plugin would keep a file server in memory for them.
-  const directory = dirname(fileURLToPath(import.meta.resolve("@fastify/swagger-ui")));
-  return { type, content: await readFile(join(directory, "static", name)) };
+  // A plugin that serves them would keep a file server in memory for it.
+  const directory = dirname(fileURLToPath(import.meta.resolve("swagger-ui-dist")));
+  return { type, content: await readFile(join(directory, name)) };
 }
