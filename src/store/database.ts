@@ -23,6 +23,8 @@ export function openDatabase(stateDirectory: string): DatabaseSync {
     database = new DatabaseSync(file);
     // Before the first access to the WAL: https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    // Else a large change writes what it may have to undo to /var/tmp or /tmp, which need not be writable.
+    database.exec("PRAGMA temp_store = MEMORY");
     migrate(database, file);
     assertIntact(database);
     return database;

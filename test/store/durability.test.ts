@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { openStore } from "../../src/store/store.ts";
+import { sampleOperatorBan } from "../support/samples.ts";
 import { createTestStore, temporaryDirectory } from "../support/test-store.ts";
 
 test("a process that is killed while it writes leaves all that it acknowledged, and no gaps", { timeout: 60_000 }, async (t) => {
@@ -31,3 +34,35 @@ test("a process that is killed while it writes leaves all that it acknowledged, 
   assert.ok(kept.size > Math.max(...acknowledged), `${kept.size} kept, ${Math.max(...acknowledged)} acknowledged`);
   assert.equal(store.revision(), kept.size);
 });
+
+test("a change of many rows opens no file but those of the state directory, as no other need be writable", async (t) => {
+  const stateDirectory = temporaryDirectory(t);
+  const store = createTestStore(t, stateDirectory);
+  const bans = Array.from({ length: 3000 }, (_, number) => sampleOperatorBan({ address: `10.0.${number >> 8}.${number & 255}` }));
+  const putAll = (actor: string) =>
+    store.transact((change) => {
+      for (const ban of bans) change.putOperatorBan({ ...ban, actor });
+      return openFiles();
+    });
+  await putAll("first");
+
+  const files = await putAll("second");
+
+  const others = files.filter((file) => file.includes("deleted") || file.startsWith(tmpdir()) || file.startsWith("/var/tmp"));
+  assert.ok(files.includes(join(stateDirectory, "state.db")));
+  assert.deepEqual(
+    others.filter((file) => !file.startsWith(stateDirectory)),
+    [],
+  );
+});
+
+function openFiles(): readonly string[] {
+  return readdirSync("/proc/self/fd").flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      // The one that lists them is closed by now.
+      return [];
+    }
+  });
+}
