@@ -26,6 +26,8 @@ export function createCohorts(clock: Clock): Cohorts {
   /** Until then nobody goes alone. */
   let crowdedUntil = Number.NEGATIVE_INFINITY;
   let size = 0;
+  /** Of the last cohort and of those who waited for it: when so many are there, nobody is waited for. */
+  let expected = 0;
 
   const admit = (): void => {
     cancel();
@@ -44,6 +46,7 @@ export function createCohorts(clock: Clock): Cohorts {
   const leave = (): void => {
     busy -= 1;
     if (busy > 0) return;
+    expected = size + waiting.length;
     if (size > 1) crowdedUntil = clock.monotonic() + times.crowded;
     if (waiting.length > 0) admitAfter(times.rest);
   };
@@ -51,6 +54,7 @@ export function createCohorts(clock: Clock): Cohorts {
   const turn = (): Promise<void> =>
     new Promise((resolve) => {
       waiting.push(resolve);
+      if (busy === 0 && expected > 1 && waiting.length >= expected) return admit();
       if (waiting.length > 1) return;
       if (busy > 0) admitAfter(times.patience);
       else if (clock.monotonic() < crowdedUntil) admitAfter(times.rest);

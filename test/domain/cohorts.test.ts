@@ -59,7 +59,7 @@ test("who comes while others are at it goes together with all who wait, a moment
   assert.equal(begun.length, 4, "two of the cohort are still at it");
 });
 
-test("who was in a cohort and comes back waits a moment for the others, who do so too, but not after a while", async () => {
+test("who was in a cohort and comes back waits a moment for the others, until all are there, but not after a while", async () => {
   const { come, begun, pass } = createStage();
   const first = come("first");
   await pass(0);
@@ -70,17 +70,39 @@ test("who was in a cohort and comes back waits a moment for the others, who do s
   await pass(0);
   const back = come("back");
   await pass(1);
-  const also = come("also back");
   assert.deepEqual(begun.slice(3), []);
-  await pass(1);
+  const also = come("also back");
+  await pass(0);
   assert.deepEqual(begun.slice(3), ["back", "also back"]);
 
   back.finish();
   also.finish();
+  await pass(0);
+  const only = come("only one comes back");
+  await pass(1);
+  assert.deepEqual(begun.slice(5), []);
+  await pass(1);
+  assert.deepEqual(begun.slice(5), ["only one comes back"]);
+
+  only.finish();
   await pass(20);
   come("much later");
   await pass(0);
   assert.equal(begun.at(-1), "much later");
+});
+
+test("those who waited for a smaller cohort and those of it belong together, so that two halves do not take turns", async () => {
+  const { come, begun, pass } = createStage();
+  const small = come("small");
+  await pass(0);
+  const late = [come("late"), come("later")];
+  small.finish();
+  await pass(1);
+  assert.deepEqual(begun, ["small"]);
+  const back = come("small again");
+  await pass(0);
+  assert.deepEqual(begun, ["small", "late", "later", "small again"]);
+  for (const member of [...late, back]) member.finish();
 });
 
 test("nobody waits longer than 20 ms for others who hang, and a failure lets the next ones in as well", async () => {
