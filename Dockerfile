@@ -8,7 +8,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY scripts/build.ts scripts/bundle.sh ./scripts/
 COPY src ./src
-RUN sh scripts/bundle.sh && rm -r node_modules/rolldown node_modules/@rolldown node_modules/swagger-ui-dist/*.map node_modules/swagger-ui-dist/*-es-*
+RUN sh scripts/bundle.sh && rm -r node_modules/rolldown node_modules/@rolldown node_modules/swagger-ui-dist/*.map node_modules/swagger-ui-dist/*-es-* node_modules/swagger-ui-dist/swagger-ui.js
 
 # The same pinned Node runs here as in the tests: it is one of the npm packages.
 FROM debian:bookworm-slim

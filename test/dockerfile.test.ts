@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { test } from "node:test";
+import { docsPage } from "../src/api/openapi/docs-page.ts";
 import { loadConfig } from "../src/config.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -60,12 +61,25 @@ test("the entry point is a file that the image bundles, run without npm or a she
   assert.ok(existsSync(join(root, "dist/main.js")));
   const [, removed = ""] = /^sh scripts\/bundle\.sh && rm -r (.*)$/.exec(all(/^RUN (sh .*)$/).join()) ?? [];
   const { packages }: { packages: Record<string, { dev?: boolean }> } = JSON.parse(readText("package-lock.json"));
-  for (const path of removed.split(" "))
+  const production = Object.entries(packages).flatMap(([path, { dev }]) => (path === "" || dev === true ? [] : [`${path}/`]));
+  for (const path of removed.split(" ")) {
     assert.ok(
-      Object.entries(packages).some(([one, { dev }]) => dev !== true && `${one}/`.startsWith(`${path}/`)),
+      production.some((one) => one.startsWith(`${path}/`) || path.startsWith(one)),
       path,
     );
+    assert.ok(globSync(path, { cwd: root }).length > 0, path);
+  }
   assert.ok(instructions.includes("COPY --from=dependencies /app/dist ./dist"));
+});
+
+test("what is removed of the docs page's package is not what the page is made of", async () => {
+  const removed = words(/^RUN sh scripts\/bundle\.sh && rm -r (.*)$/m).filter((path) => path.includes("swagger-ui-dist"));
+  assert.ok(removed.length > 0);
+  const names = [...docsPage.matchAll(/\/docs\/static\/([\w.-]+)/g)].map(([, name = ""]) => name);
+  assert.ok(names.length > 5);
+  for (const name of [...names, "index.js", "package.json", "LICENSE", "NOTICE"])
+    for (const path of removed)
+      assert.ok(!matchesGlob(`node_modules/swagger-ui-dist/${name}`, path), `${name} is removed by ${path}`);
 });
 
 test("the Debian packages are those that a production setup installs", () => {

@@ -73,7 +73,7 @@ export function createBanList(state: DesiredState): BanList {
           ? await placesOf(state, [...kernelBans.keys()])
           : networksAround(covered).map((network) => placeOf(network, state));
       const first = start === undefined ? 0 : placesUpTo(places, start);
-      return bansOf(places.slice(first), limit, ({ address, network, operatorBan }) => {
+      return bansOf(places, first, limit, ({ address, network, operatorBan }) => {
         const ban = isWithin(network) ? mergeBan(address, operatorBan, kernelBans.get(address) ?? [], sources) : undefined;
         return ban !== undefined && hasCause(ban) ? ban : undefined;
       });
@@ -81,12 +81,12 @@ export function createBanList(state: DesiredState): BanList {
   };
 }
 
-/** The first bans, so that a page makes only its own. */
-function bansOf(places: readonly Place[], limit: number, banAt: (place: Place) => Ban | undefined): readonly Ban[] {
+/** The first bans from a place on: a page makes only its own, and copies none of the tens of thousands around it. */
+function bansOf(places: readonly Place[], from: number, limit: number, banAt: (place: Place) => Ban | undefined): readonly Ban[] {
   const found: Ban[] = [];
-  for (const place of places) {
-    if (found.length >= limit) break;
-    const ban = banAt(place);
+  for (let index = from; index < places.length && found.length < limit; index += 1) {
+    const place = places[index];
+    const ban = place && banAt(place);
     if (ban !== undefined) found.push(ban);
   }
   return found;

@@ -26,8 +26,8 @@ export function createCohorts(clock: Clock): Cohorts {
   /** Until then nobody goes alone. */
   let crowdedUntil = Number.NEGATIVE_INFINITY;
   let size = 0;
-  /** Of the last cohort and of those who waited for it: when so many are there, nobody is waited for. */
-  let expected = 0;
+  /** The most who were there at one time in this busy spell, at it or waiting; and in the last: when so many are there, nobody is waited for. */
+  let [present, expected] = [0, 0];
 
   const admit = (): void => {
     cancel();
@@ -46,7 +46,8 @@ export function createCohorts(clock: Clock): Cohorts {
   const leave = (): void => {
     busy -= 1;
     if (busy > 0) return;
-    expected = size + waiting.length;
+    expected = present;
+    present = waiting.length;
     if (size > 1) crowdedUntil = clock.monotonic() + times.crowded;
     if (waiting.length > 0) admitAfter(times.rest);
   };
@@ -54,6 +55,7 @@ export function createCohorts(clock: Clock): Cohorts {
   const turn = (): Promise<void> =>
     new Promise((resolve) => {
       waiting.push(resolve);
+      present = Math.max(present, busy + waiting.length);
       if (busy === 0 && expected > 1 && waiting.length >= expected) return admit();
       if (waiting.length > 1) return;
       if (busy > 0) admitAfter(times.patience);

@@ -105,6 +105,37 @@ test("those who waited for a smaller cohort and those of it belong together, so 
   for (const member of [...late, back]) member.finish();
 });
 
+test("who is done sooner than the cohort, and who is let in beside it, count once among those who are waited for", async () => {
+  const { come, begun, pass } = createStage();
+  const first = come("first");
+  await pass(0);
+  const [refused, slow] = [come("refused"), come("slow")];
+  first.finish();
+  await pass(5);
+  refused.fail(new Error("no"));
+  await assert.rejects(refused.done, /no/);
+  come("refused again").finish();
+  await pass(0);
+  slow.finish();
+  await pass(0);
+  const second = come("second of two");
+  await pass(0);
+  assert.deepEqual(begun.slice(3), ["refused again", "second of two"]);
+
+  const beside = come("beside");
+  await pass(20);
+  assert.equal(begun.at(-1), "beside");
+  beside.finish();
+  await beside.done;
+  come("waits").finish();
+  await pass(0);
+  second.finish();
+  await pass(0);
+  come("one of two").finish();
+  await pass(0);
+  assert.deepEqual(begun.slice(6), ["waits", "one of two"]);
+});
+
 test("nobody waits longer than 20 ms for others who hang, and a failure lets the next ones in as well", async () => {
   const { come, begun, pass } = createStage();
   const hanging = come("hanging");
