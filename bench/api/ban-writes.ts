@@ -60,8 +60,8 @@ export const banWrites: Bench = {
         ratios(figures.put, figures.doNothing),
       ),
       finding(
-        { work: `${work}: a request to the route that does nothing`, backend, unit: "ms", raw: figures },
-        figures.doNothing.map((perSecond) => 1000 / perSecond),
+        { work: `${work}: a request to the route that does nothing`, backend, unit: "us", raw: figures },
+        figures.doNothing.map((perSecond) => 1e6 / perSecond),
       ),
       finding({ work, backend, unit: "per second", note: `all ${acknowledged.toLocaleString("en")} in the kernel` }, figures.put),
       finding({ work: `${work}: longest block of the event loop`, backend, unit: "ms", bar: { atMost: 50 } }, [longestBlock]),

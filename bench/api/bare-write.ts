@@ -39,8 +39,7 @@ export const bareWrite: Bench = {
     const addScript = `lines=$(for n in {1..${writes}}; do for m in {1..${together}}; do echo "add bench 11.0.$n.$m timeout 60"; done; done)
       begun=\${EPOCHREALTIME/[.,]/}; ipset restore -exist <<< "add bench 11.0.0.1 timeout 60"; one=\${EPOCHREALTIME/[.,]/}
       ipset restore -exist <<< "$lines"; echo $((\${EPOCHREALTIME/[.,]/} - one - (one - begun)))`;
-    const add = async (): Promise<number> =>
-      Number(await network.exec("host", "bash", ["-c", addScript])) / writes / together / 1000;
+    const add = async (): Promise<number> => Number(await network.exec("host", "bash", ["-c", addScript])) / writes / together;
     const restoreScript = `begun=\${EPOCHREALTIME/[.,]/}; for n in {1..${writes}}; do ipset restore -exist <<< "add bench 11.0.0.$n timeout 60"; done; echo $((\${EPOCHREALTIME/[.,]/} - begun))`;
     const restore = async (): Promise<number> =>
       Number(await network.exec("host", "bash", ["-c", restoreScript])) / writes / 1000;
@@ -52,9 +51,12 @@ export const bareWrite: Bench = {
     const row = { backend: "", unit: "ms", raw: figures } as const;
     return [
       finding({ ...row, work: "fdatasync of one page, where temporary files are" }, figures.fsync),
-      finding({ ...row, work: `rows of a ban and of its audit, ${together} in one commit, by SQLite alone: each` }, figures.rows),
       finding(
-        { ...row, work: `ipset restore of ${writes * together} bans, but for the start of the program: each` },
+        { ...row, unit: "us", work: `rows of a ban and of its audit, ${together} in one commit, by SQLite alone: each` },
+        figures.rows,
+      ),
+      finding(
+        { ...row, unit: "us", work: `ipset restore of ${writes * together} bans, but for the start of the program: each` },
         figures.add,
       ),
       finding({ ...row, work: "ipset restore of one ban, from a shell" }, figures.restore),
@@ -63,7 +65,7 @@ export const bareWrite: Bench = {
   },
 };
 
-/** Writes what the service stores for a ban, without the service: milliseconds for each. */
+/** Writes what the service stores for a ban, without the service: microseconds for each. */
 function rowWriter(stateDirectory: string): { readonly write: () => Promise<number>; readonly close: () => void } {
   openStore({ stateDirectory }).close();
   const database = new DatabaseSync(databaseFile(stateDirectory));
@@ -89,7 +91,7 @@ function rowWriter(stateDirectory: string): { readonly write: () => Promise<numb
         for (let one = 0; one < together; one += 1) putOne();
         database.exec("COMMIT");
       }
-      return (performance.now() - begun) / writes / together;
+      return ((performance.now() - begun) * 1000) / writes / together;
     },
     close: () => database.close(),
   };

@@ -4,7 +4,7 @@ import { type Spread, spreadOf } from "./statistics.ts";
 export type Bar = { readonly atLeast: number } | { readonly atMost: number };
 
 /** `ratio`: to the same work without the service; `times`: how many times as fast or as many; `count`: a number of things. */
-export type Unit = "ratio" | "times" | "ms" | "s" | "MB" | "count" | "per second";
+export type Unit = "ratio" | "times" | "us" | "ms" | "s" | "MB" | "count" | "per second";
 
 /** One line of the table. */
 export interface Finding {

@@ -4,6 +4,7 @@ const headings = ["work", "backend", "median", "quartiles", "rounds", "bar", ""]
 const suffixes: Readonly<Record<Unit, string>> = {
   ratio: "",
   times: " ×",
+  us: " µs",
   ms: " ms",
   s: " s",
   MB: " MB",

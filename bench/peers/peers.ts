@@ -4,6 +4,7 @@ import { createNetwork } from "../../test/support/namespaces.ts";
 import type { Bench, BenchContext } from "../harness/bench.ts";
 import { type Bar, type Finding, finding } from "../harness/finding.ts";
 import { startInstrumentedService } from "../load/instrumented-service.ts";
+import { liftBans } from "../load/state.ts";
 import { runWrk } from "../load/wrk.ts";
 import { bareTools } from "./bare-tools.ts";
 import { crowdsec } from "./crowdsec.ts";
@@ -46,6 +47,7 @@ async function ownSpeed({ backend, rounds, seconds }: BenchContext): Promise<rea
       words: ["/v1/bans/", String(round * 2 ** 17)],
     });
     if (round >= warmUps) figures.push(perSecond);
+    await liftBans(running.service);
   }
   return figures;
 }

@@ -42,8 +42,14 @@ describe("the table", () => {
 
   it("gives figures as many digits as they deserve", () => {
     assert.deepEqual(
-      [figureText(0.946, "ratio"), figureText(4.04, "ms"), figureText(6362.4, "ms"), figureText(3, "count")],
-      ["0.95", "4.0 ms", "6,362 ms", "3"],
+      [
+        figureText(0.946, "ratio"),
+        figureText(4.04, "ms"),
+        figureText(23.7, "us"),
+        figureText(6362.4, "ms"),
+        figureText(3, "count"),
+      ],
+      ["0.95", "4.0 ms", "23.7 µs", "6,362 ms", "3"],
     );
   });
 });
