@@ -13,7 +13,7 @@ RUN sh scripts/bundle.sh && rm -r node_modules/rolldown node_modules/@rolldown n
 # The same pinned Node runs here as in the tests: it is one of the npm packages.
 FROM debian:bookworm-slim
 RUN apt-get update \
-  && apt-get install -y --no-install-recommends iptables ipset conntrack iproute2 \
+  && apt-get install -y --no-install-recommends iptables ipset conntrack iproute2 socat \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 ENV GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216

@@ -7,7 +7,7 @@
 set -eu
 
 # Pairs of program:package. The Dockerfile installs the runtime ones too.
-runtime_programs="iptables:iptables ipset:ipset conntrack:conntrack ss:iproute2"
+runtime_programs="iptables:iptables ipset:ipset conntrack:conntrack ss:iproute2 socat:socat"
 development_programs="sysctl:procps unshare:util-linux systemd-analyze:systemd nft:nftables"
 bench_programs="wrk:wrk sockperf:sockperf nginx:nginx-light"
 peer_programs="fail2ban-client:fail2ban"

@@ -20,6 +20,7 @@ import { createTokenService } from "./domain/token-service.ts";
 import type { Reconciler } from "./enforcement/reconciler.ts";
 import { runCommand } from "./netfilter/command/run.ts";
 import { createConntrack } from "./netfilter/conntrack/connections.ts";
+import { createFilteredDump } from "./netfilter/conntrack/filtered-dump.ts";
 import type { NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createSurroundings } from "./netfilter/surroundings.ts";
 import { systemClock } from "./system-clock.ts";
@@ -39,7 +40,7 @@ export interface Layers {
 /** Puts the services over the ports, and makes the HTTP server of each listener. */
 export function createServers(layers: Layers): readonly { readonly app: FastifyInstance; readonly listener: Listener }[] {
   const { config, store, firewall, reconciler: enforcer, adminToken, tls, log } = layers;
-  const connections = createConntrack({ run: runCommand });
+  const connections = createConntrack({ run: runCommand, dump: createFilteredDump() });
   const onLoss = (error: unknown) => log.warn({ reason: String(error) }, "a refusal could not be written to the audit");
   const audit = createAuditService({ store, clock: systemClock, onLoss });
   const shared = {

@@ -3,6 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { parseNetwork } from "../../src/domain/network.ts";
+import { dumpRequest } from "../../src/netfilter/conntrack/conntrack-messages.ts";
 import { commandFault, listWriteFault } from "../support/command-grammar.ts";
 import { hostileString, hostileStrings } from "../support/hostile-strings.ts";
 import { injectedFields } from "../support/injected-fields.ts";
@@ -69,6 +71,22 @@ test("the grammar has no room for what is hostile", () => {
     undefined,
   );
   assert.equal(listWriteFault("cld4-operator +1.2.3.4"), undefined);
+});
+
+test("what the kernel is asked of an address is in the grammar for each address, and nothing else is", () => {
+  const args = ["-b", "65536", "STDIO", "SOCKET-SENDTO:16:3:12:x00000000000000000000"];
+  const faultOf = (bytes: Buffer) => commandFault({ file: "socat", args, input: bytes.toString("latin1") });
+  for (const address of ["0.0.0.0", "10.0.10.13", "203.0.113.9", "255.255.255.255"]) {
+    const request = dumpRequest(parseNetwork(address), 0xdeadbeef);
+    assert.equal(faultOf(request), undefined, address);
+    assert.notEqual(faultOf(Buffer.concat([request, request])), undefined);
+    for (const at of [0, 4, 6, 12, 16, 20, 24, 28, 36, 44, 48, 60]) {
+      const other = Buffer.from(request);
+      other[at] = 0xee;
+      assert.notEqual(faultOf(other), undefined, `byte ${at}`);
+    }
+  }
+  assert.notEqual(commandFault({ file: "socat", args: ["STDIO", "EXEC:id"], input: "" }), undefined);
 });
 
 test("one file starts programs, and none of them through a shell", async () => {

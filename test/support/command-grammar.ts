@@ -66,11 +66,19 @@ const sessionLine = anyOf(
 );
 const severed = `dst (?:${ipv4}|\\[${ipv6}\\])`;
 
-/** The arguments that a program is given, one pattern each, and the lines of its input. */
+/** Bytes, a character each: `IPCTNL_MSG_CT_GET` for the TCP connections of one IPv4 address, which may be any. */
+const dumpRequest = [
+  "\\x44\\0\\0\\0\\x01\\x01\\x01\\x03[^]{4}\\0\\0\\0\\0\\x02\\0\\0\\0",
+  "\\x1c\\0\\x01\\x80\\x0c\\0\\x01\\x80\\x08\\0\\x01\\0[^]{4}\\x0c\\0\\x02\\x80\\x05\\0\\x01\\0\\x06\\0\\0\\0",
+  "\\x14\\0\\x19\\x80\\x08\\0\\x01\\0\\x09\\0\\0\\0\\x08\\0\\x02\\0\\0\\0\\0\\0",
+].join("");
+
+/** The arguments that a program is given, one pattern each, and the lines of its input, or all of this where it has none. */
 interface Sentence {
   readonly program: string;
   readonly args: readonly string[];
   readonly line?: string;
+  readonly input?: string;
 }
 
 const sentences: readonly Sentence[] = [
@@ -89,14 +97,16 @@ const sentences: readonly Sentence[] = [
   { program: "ipset", args: ["restore", "-exist"], line: setLine },
   { program: "ss", args: ["-K", "-t", "-H", `${severed}(?: or ${severed}){0,99}`] },
   { program: "conntrack", args: ["-D", "-s", address, "-r", address] },
+  { program: "socat", args: ["-b", "65536", "STDIO", "SOCKET-SENDTO:16:3:12:x0{20}"], input: dumpRequest },
 ];
 
 const whole = (pattern: string): RegExp => new RegExp(`^(?:${pattern})$`);
 
-const compiled = sentences.map(({ program, args, line }) => ({
+const compiled = sentences.map(({ program, args, line, input }) => ({
   program: whole(program),
   args: args.map(whole),
   line: line === undefined ? null : whole(line),
+  input: input === undefined ? null : whole(input),
 }));
 const listWrite = whole(`${list} [+-]${address}`);
 
@@ -106,6 +116,7 @@ export function commandFault({ file, args, input }: Invocation): string | undefi
     (one) => one.program.test(file) && one.args.length === args.length && one.args.every((each, at) => each.test(args[at] ?? "")),
   );
   if (sentence === undefined) return JSON.stringify([file, ...args]);
+  if (sentence.input !== null) return sentence.input.test(input ?? "") ? undefined : `${file}: ${JSON.stringify(input)}`;
   if (sentence.line === null) return input === undefined ? undefined : `${file} reads nothing: ${JSON.stringify(input)}`;
   const lines = (input ?? "").split("\n");
   if (lines.pop() !== "") return `${file}: the last line has no end`;

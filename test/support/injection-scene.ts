@@ -13,8 +13,9 @@ import { parseNetwork } from "../../src/domain/network.ts";
 import { createPolicyService } from "../../src/domain/policy-service.ts";
 import { createTokenService } from "../../src/domain/token-service.ts";
 import { createReconciler } from "../../src/enforcement/reconciler.ts";
-import type { RunCommand } from "../../src/netfilter/command/run.ts";
+import type { CommandResult, OpenProgram, RunCommand } from "../../src/netfilter/command/run.ts";
 import { createConntrack } from "../../src/netfilter/conntrack/connections.ts";
+import { createFilteredDump } from "../../src/netfilter/conntrack/filtered-dump.ts";
 import { createFirewall } from "../../src/netfilter/firewall.ts";
 import { createIpSets } from "../../src/netfilter/ipset/sets.ts";
 import { openStore } from "../../src/store/store.ts";
@@ -52,8 +53,10 @@ const connectionsFile = [
 
 export async function createInjectionScene(): Promise<InjectionScene> {
   const directory = await createDirectory();
-  const file = join(directory.path, "nf_conntrack");
+  const [file, countFile] = [join(directory.path, "nf_conntrack"), join(directory.path, "nf_conntrack_count")];
   writeFileSync(file, connectionsFile);
+  // So many that the kernel is asked for those of an address.
+  writeFileSync(countFile, "200000\n");
   const clock = systemClock;
   const lists = createFakeRecentLists({ clock });
   const ipset = createSimulatedIpset({ clock, isReferenced: (name) => kernel.namesSet(name) });
@@ -99,7 +102,13 @@ export async function createInjectionScene(): Promise<InjectionScene> {
   });
   const store = openStore({ stateDirectory: join(directory.path, "state") });
   const reconciler = createReconciler({ store, firewall, clock, log: { info: () => {}, warn: () => {} } });
-  const connections = createConntrack({ run, file, countFile: file, socketFiles: [], localAddresses: () => ownAddresses });
+  // It can't be asked, and is asked again each time.
+  let time = 0;
+  const dump = createFilteredDump({
+    open: (file, args) => createDeafProgram((input) => compare({ file, args, input })),
+    monotonic: () => (time += 60_000),
+  });
+  const connections = createConntrack({ run, dump, file, countFile, socketFiles: [], localAddresses: () => ownAddresses });
   const surroundings = createFakeSurroundings();
   const audit = createAuditService({ store, clock });
   const services = {
@@ -167,5 +176,22 @@ export async function createInjectionScene(): Promise<InjectionScene> {
       store.close();
       directory.remove();
     },
+  };
+}
+
+/** One that ends when it is told something. */
+function createDeafProgram(onInput: (text: string) => void): OpenProgram {
+  const { promise, resolve } = Promise.withResolvers<CommandResult>();
+  const end = (): void => resolve({ exitCode: 1, stdout: "", stderr: "" });
+  return {
+    pid: undefined,
+    write: (text) => {
+      onInput(text);
+      end();
+    },
+    listen: () => () => undefined,
+    close: end,
+    kill: end,
+    ended: promise,
   };
 }

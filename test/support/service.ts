@@ -17,7 +17,7 @@ const iptables = ["iptables", "ip6tables"].flatMap((name) => [name, `${name}-nft
 /** Every program of iptables that the service can start. */
 export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`, `${name}-restore`]);
 /** Every other program that the service and the way into its namespace need, but ipset. */
-export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf"];
+export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf", "socat"];
 
 /** How V8 compiles: as `npm start` tells it to, unless whoever runs many tests at a time says otherwise. */
 const compilation =

@@ -18,6 +18,7 @@ export type RunCommand = (file: string, args: readonly string[], input?: string)
 export interface OpenProgram {
   /** Undefined when it could not be started. */
   readonly pid: number | undefined;
+  /** In the same encoding as the output. */
   write(text: string): void;
   /** Hands on what it prints from now on, and keeps this process alive for it. @returns ends both */
   listen(listener: { readonly output: (piece: string) => void; readonly errors: (piece: string) => void }): () => void;
@@ -68,20 +69,23 @@ export const runCommand: RunCommand = async (file, args, input) => {
 
 /** Bytes of output that a program gathers before it writes them, where it writes in blocks. */
 export const blockSize = 8192;
+const bufferings = { lines: "-oL", blocks: `-o${blockSize}` } as const;
 
 /**
  * Starts a program that goes on reading its input, without a shell.
- * @param output whether its output comes line by line, or only when there is another block of it; `stdbuf` of coreutils sees to that
+ * @param output whether its output comes line by line, or only when there is another block of it; `stdbuf` of coreutils sees to that. `bytes`: as the
+ * program itself writes it, and text of either direction has one character for each byte
  */
-export function openProgram(file: string, args: readonly string[], output: "lines" | "blocks" = "lines"): OpenProgram {
-  const buffering = output === "lines" ? "-oL" : `-o${blockSize}`;
-  const running = execa("stdbuf", [buffering, file, ...args], { ...always, stdin: "pipe", buffer: false });
+export function openProgram(file: string, args: readonly string[], output: "lines" | "blocks" | "bytes" = "lines"): OpenProgram {
+  const [command, words] = output === "bytes" ? [file, args] : ["stdbuf", [bufferings[output], file, ...args]];
+  const encoding = output === "bytes" ? "latin1" : "utf8";
+  const running = execa(command, words, { ...always, stdin: "pipe", buffer: false });
   const { stdin, stdout, stderr, nodeChildProcess } = running;
   // Its input can be closed before it has read all; that it has ended is told by `ended`.
   stdin.on("error", () => undefined);
   for (const stream of [stdout, stderr])
     stream
-      .setEncoding("utf8")
+      .setEncoding(encoding)
       .on("error", () => undefined)
       .resume();
   const handles = [nodeChildProcess, stdin, stdout, stderr] as readonly Partial<Pick<NodeJS.Timeout, "ref" | "unref">>[];
@@ -91,7 +95,7 @@ export function openProgram(file: string, args: readonly string[], output: "line
   release();
   return {
     pid: running.pid,
-    write: (text) => void stdin.write(text),
+    write: (text) => void stdin.write(text, encoding),
     listen: ({ output, errors }) => {
       stdout.on("data", output);
       stderr.on("data", errors);

@@ -1,17 +1,22 @@
 import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { contains, formatNetwork, isSingleAddress, type Network, parseAddress, parseNetwork } from "../../domain/network.ts";
 import { findCovering } from "../../domain/network-coverage.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import type { RunCommand } from "../command/run.ts";
-import { memo } from "../memo.ts";
+import { memo, once } from "../memo.ts";
 import { createSharedRun } from "../shared-run.ts";
 import { parseConntrackLine, sourceText, type TrackedConnection } from "./conntrack-lines.ts";
+import { isFilterable } from "./conntrack-messages.ts";
+import type { FilteredDump } from "./filtered-dump.ts";
 import { linesOf } from "./proc-lines.ts";
 import { createSocketLooks } from "./socket-looks.ts";
 
 export interface ConntrackOptions {
   readonly run: RunCommand;
+  /** Without it the whole table is read, whoever is looked for. */
+  readonly dump?: FilteredDump;
   /** `/proc/net/nf_conntrack`, or a stand-in for it. */
   readonly file?: string;
   /** `/proc/sys/net/netfilter/nf_conntrack_count`, or a stand-in for it. */
@@ -45,6 +50,12 @@ export interface Conntrack {
   sever(networks: readonly string[]): Promise<number>;
 }
 
+/** So many connections that to read them all takes as long as the start of a program, some 10 ms. */
+const manyTracked = 5000;
+/** Addresses whose connections are asked for one by one: the kernel goes over all of them each time, in an eighth of the time that it takes to print them. */
+const mostAsked = 4;
+/** Connections that are gone through before other work gets its turn. */
+const connectionsPerTurn = 1000;
 /** Sources that one `ss` is asked about. */
 const sourcesPerCommand = 100;
 /** Programs that run at the same time. */
@@ -53,6 +64,7 @@ const commandsAtOnce = 4;
 export function createConntrack(options: ConntrackOptions): Conntrack {
   const {
     run,
+    dump,
     file = "/proc/net/nf_conntrack",
     countFile = "/proc/sys/net/netfilter/nf_conntrack_count",
     localAddresses = ownAddresses,
@@ -68,7 +80,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
     for (const { peer, localPort } of (await sockets.recent()).connected) visit(peer, localPort);
   };
 
-  const tracksNow = createSharedRun(async () => tracksAny(countFile, file));
+  const tracksNow = createSharedRun(async () => trackedBy(countFile, file) > 0);
 
   /** Whether somebody from there can be connected. A host that tracks connections has to be asked for them. */
   const mayBeConnected = async (networks: readonly Network[]): Promise<boolean> => {
@@ -78,24 +90,63 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   };
 
   /** Those who ask at the same time share one reading. */
-  const openBySource = createSharedRun(async () => {
+  let wanted: Network[] = [];
+  const readOpen = createSharedRun(async () => {
+    const sources = distinct(wanted);
+    wanted = [];
     const open = new Map<string, number>();
-    await scan((source) => {
-      open.set(source, (open.get(source) ?? 0) + 1);
-    });
+    await look(
+      (source) => {
+        open.set(source, (open.get(source) ?? 0) + 1);
+      },
+      mayBeAsked(sources) ? sources : undefined,
+    );
     return open;
   });
+  /** Open connections by source, at least of those that are from there. */
+  const openBySource = (networks: readonly Network[]): Promise<ReadonlyMap<string, number>> => {
+    wanted.push(...networks);
+    return readOpen();
+  };
 
-  const scan: Conntrack["scan"] = async (visit, within) => {
-    const isWanted = (source: string): boolean => within === undefined || contains(within, parseNetwork(source));
+  const mayBeAsked = (sources: readonly Network[]): boolean =>
+    dump !== undefined && sources.length <= mostAsked && sources.every(isFilterable) && trackedBy(countFile, file) >= manyTracked;
+
+  /** The open connections of these sources; undefined where the kernel can't be asked for them. */
+  const askFor = async (sources: readonly Network[]): Promise<readonly TrackedConnection[] | undefined> => {
+    if (dump === undefined || !mayBeAsked(sources)) return undefined;
+    const answers = await Promise.all(sources.map(dump));
+    return answers.includes(undefined) ? undefined : answers.flatMap((connections) => connections ?? []);
+  };
+
+  /** What the kernel's table holds, some at a time with turns of other work between; perhaps with more than was asked for. */
+  async function* tracked(
+    only: readonly Network[] = [],
+    asked: ReturnType<typeof askFor> | undefined = undefined,
+  ): AsyncGenerator<readonly (TrackedConnection | undefined)[]> {
+    const answer = await asked;
+    if (answer !== undefined) {
+      for (const some of chunksOf(answer, connectionsPerTurn)) {
+        yield some;
+        await nextTurn();
+      }
+      return;
+    }
+    const [first, ...others] = only;
+    const text = first !== undefined && others.length === 0 ? sourceText(first) : "";
+    for await (const lines of linesOf(file, text)) yield lines.map(parseConntrackLine);
+  }
+
+  /** @param only those from there; single addresses where they are several */
+  const look = async (visit: (source: string, port: number) => void, only?: readonly Network[]): Promise<void> => {
+    const isWanted = only === undefined ? () => true : membership(only);
     const canonical = memo((text) => formatNetwork(parseAddress(text)));
     // To ask for them takes a millisecond.
-    let local: ReadonlySet<string> | undefined;
-    const isLocal = (address: string): boolean => {
-      if (address.startsWith("127.")) return true;
-      local ??= new Set(localAddresses().map(canonical));
-      return local.has(address);
-    };
+    const local = once(() => new Set(localAddresses().map(canonical)));
+    const isLocal = (address: string): boolean => address.startsWith("127.") || local().has(address);
+    // The kernel goes over its table on another processor while the sockets are read here. Whoever looks first, a source and port count as often as
+    // the one says that knows more of them: neither misses what is open all along, and what both know is counted once.
+    const asked = only && askFor(only);
     // Connections that are older than the tracking, or that it took up half way, are in no line; those that it forgot to end have no socket.
     const untracked = new Map<string, number>();
     await scanSockets((source, port) => {
@@ -112,9 +163,7 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
       if (sockets > 0) untracked.set(key, sockets - 1);
       visit(source, connection.port);
     };
-    for await (const lines of linesOf(file, within && sourceText(within))) {
-      for (const line of lines) see(parseConntrackLine(line));
-    }
+    for await (const some of tracked(only, asked)) for (const connection of some) see(connection);
     for (const [key, count] of untracked) {
       const [source = "", port] = key.split(" ");
       for (let left = count; left > 0; left -= 1) visit(source, Number(port));
@@ -130,13 +179,13 @@ export function createConntrack(options: ConntrackOptions): Conntrack {
   };
 
   return {
-    scan,
+    scan: (visit, within) => look(visit, within && [within]),
     scanSockets,
     scanRecentSockets,
     sever: async (texts) => {
       const networks = texts.map(parseNetwork);
       if (!(await mayBeConnected(networks))) return 0;
-      const { concerned, ended } = covered(await openBySource(), networks);
+      const { concerned, ended } = covered(await openBySource(networks), networks);
       if (concerned.size === 0) return 0;
       const own = [...new Set(localAddresses().map((address) => formatNetwork(parseAddress(address))))];
       for (const some of chunksOf([...concerned], sourcesPerCommand)) {
@@ -178,13 +227,26 @@ function covered(open: ReadonlyMap<string, number>, networks: readonly Network[]
   return { concerned, ended };
 }
 
-/** Whether the kernel tracks any connection; true where it does not tell. A kernel without tracking has neither file. */
-function tracksAny(countFile: string, file: string): boolean {
+/** How many connections of any protocol the kernel tracks; infinitely many where it does not tell. A kernel without tracking has neither file. */
+function trackedBy(countFile: string, file: string): number {
   try {
-    return readFileSync(countFile, "latin1").trim() !== "0";
+    const count = Number.parseInt(readFileSync(countFile, "latin1"), 10);
+    return Number.isNaN(count) ? Number.POSITIVE_INFINITY : count;
   } catch {
-    return existsSync(file);
+    return existsSync(file) ? Number.POSITIVE_INFINITY : 0;
   }
+}
+
+function distinct(networks: readonly Network[]): readonly Network[] {
+  return [...new Map(networks.map((network) => [formatNetwork(network), network])).values()];
+}
+
+/** Whether a canonical address is in one network, or is one of several addresses. */
+function membership(networks: readonly Network[]): (address: string) => boolean {
+  const [first, ...others] = networks;
+  if (first !== undefined && others.length === 0) return (address) => contains(first, parseNetwork(address));
+  const texts = new Set(networks.map(formatNetwork));
+  return (address) => texts.has(address);
 }
 
 function ownAddresses(): readonly string[] {

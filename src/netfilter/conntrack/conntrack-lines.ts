@@ -1,6 +1,6 @@
 import type { Network } from "../../domain/network.ts";
 
-/** One TCP connection of the kernel's connection tracking, addresses as /proc prints them. */
+/** One TCP connection of the kernel's connection tracking, addresses as whoever told of it writes them. */
 export interface TrackedConnection {
   /** Who opened it. */
   readonly source: string;
