@@ -96,7 +96,7 @@ export interface NetfilterFirewall extends Firewall {
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, composed, clock, onLongWait } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const readTables = () => readBoth(tables).tables;
+  const readNow = (known?: Parameters<typeof readBoth>[2]) => readBoth(tables, last.tables(), known);
   const kernelLists = createKernelLists({ lists, sets, clock });
   // Whoever asks the kernel what it would do must not see a pass half way.
   const exclusive = createExclusive();
@@ -130,7 +130,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   /** What a pass would do now. @param known the tables, which are not read then */
   const foresee = async (desired: Desired, known: Actual["tables"] | null) => {
     const { reading, running, removals } = await keeper.look(desired);
-    const actual = actualOf(known ?? (await readTables()), reading, running);
+    const actual = actualOf(known ?? (await readNow().tables), reading, running);
     return { planned: await inTurns(planFor(acceptable(desired), actual)), removals };
   };
 
@@ -172,7 +172,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
-    const reading = known === null ? readBoth(tables, chains) : { tables: Promise.resolve(known), asked: undefined };
+    const reading = known === null ? readNow(chains) : { tables: Promise.resolve(known), asked: undefined };
     const tablesNow = reading.tables;
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
@@ -201,7 +201,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     if (expected !== undefined && !families.every((family) => found[family].standing !== undefined)) leftRules.look(false);
     // What is known are rules that name sets.
     const isFit = kept.reading.sets !== null || isWhole(found);
-    return { found: isFit ? found : await readTables(), ...kept };
+    return { found: isFit ? found : await readNow().tables, ...kept };
   };
 
   /** @param known the tables, of which only what is to change is read then; null: they are read */
@@ -302,7 +302,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     view: (within = patience) => withinTime(within, sharedView),
     countsForgottenAt: counts.forgottenAt,
     position: async () => {
-      const found = await readTables();
+      const found = await readNow().tables;
       const [four, six] = await Promise.all([tables[4].readEarlier(), tables[6].readEarlier()]);
       const shadowedBy = shadowsOf(found, { 4: four, 6: six });
       const inPlace = last.hasLeft(found);

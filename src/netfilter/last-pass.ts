@@ -1,5 +1,6 @@
 import type { Policy } from "../domain/policy.ts";
 import { type Chains, chainPrefix } from "./iptables/rule.ts";
+import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable, holdsAsWritten, tableAfter } from "./iptables/table-diff.ts";
 import { chainsIn, type FilterTable } from "./iptables/tables.ts";
 import { allChains, type Plan } from "./plan.ts";
@@ -39,7 +40,9 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
   const hasLeft = (found: Tables): boolean => {
     if (left === null) return false;
     const chains = allChains(left);
-    return found === tables || families.every((family) => diffTable(found[family], chains[family], family).lines.length === 0);
+    return families.every(
+      (family) => found[family] === tables?.[family] || diffTable(found[family], chains[family], family).lines.length === 0,
+    );
   };
   return {
     ended: () => left !== null,
@@ -64,7 +67,11 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
     },
     note: (found, plan, policies) => {
       wordForWord ||= families.every((family) => holdsAsWritten(found[family], plan.chains[family], family));
-      const after = (family: 4 | 6) => tableAfter(found[family], plan.chains[family], family);
+      const after = (family: 4 | 6): SavedTable => {
+        const isChanged = plan.tables[family].length > 0;
+        if (!isChanged && found[family] === tables?.[family]) return found[family];
+        return { ...tableAfter(found[family], plan.chains[family], family), ...(isChanged && { listing: undefined }) };
+      };
       tables = wordForWord && isWhole(found) ? { 4: after(4), 6: after(6) } : null;
       [left, held] = [plan, policies];
     },

@@ -9,11 +9,11 @@ import type { Invocation } from "./simulated-iptables.ts";
  */
 export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocation) => void = () => undefined): OpenSession {
   return (file, args) => ({
-    ask: async (input, _mark, onSent): Promise<SessionAnswer> => {
+    ask: async (input, _mark, manner): Promise<SessionAnswer> => {
       // A request waits for its turn.
       await undefined;
       onAsk({ file, args, input });
-      onSent?.();
+      manner?.onSent?.();
       const { end, output } = await answerTo(run, { file, args, input });
       return end.exitCode === 0 ? { answered: true, output, errors: end.stderr } : { answered: false, end };
     },

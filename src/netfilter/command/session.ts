@@ -15,9 +15,8 @@ export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
    * @param mark the line without its break, or what it looks like where it is not known word for word, and there is no padding
-   * @param onSent called when the program has the text, and works
    */
-  ask(text: string, mark: Mark, onSent?: () => void): Promise<SessionAnswer>;
+  ask(text: string, mark: Mark, manner?: AskManner): Promise<SessionAnswer>;
   /** Starts the program, if none is there, while whoever is going to ask does something else. */
   prepare(): void;
   /** The next request is answered by another program: this one has shown that it can't be relied on. */
@@ -25,6 +24,13 @@ export interface Session {
 }
 
 export type Mark = string | RegExp;
+
+export interface AskManner {
+  /** Called when the program has the text, and works. */
+  readonly onSent?: (() => void) | undefined;
+  /** What it is likely to say: output that is equal is this very string, which spares the room for a second one. For a program that writes in blocks. */
+  readonly expected?: string | undefined;
+}
 
 /** Opens a session with a program and its arguments; nothing is started before the first request. */
 export type OpenSession = (file: string, args: readonly string[], manner?: SessionManner) => Session;
@@ -91,11 +97,12 @@ export function createSession(
     return next;
   };
 
-  const request = async (asked: OpenProgram, text: string, mark: Mark): Promise<SessionAnswer> => {
+  const request = async (asked: OpenProgram, text: string, mark: Mark, expected = ""): Promise<SessionAnswer> => {
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
     const isFirst = requests === 0;
     requests += 1;
-    const answer = padding === undefined || typeof mark !== "string" ? createAnswer(mark) : createPaddedAnswer(mark, padding);
+    const answer =
+      padding === undefined || typeof mark !== "string" ? createAnswer(mark) : createPaddedAnswer(mark, padding, expected);
     let failure: "timed-out" | "hung" | "ENOBUFS" | undefined;
     const kill = (why: typeof failure): void => {
       failure ??= why;
@@ -145,11 +152,11 @@ export function createSession(
   return {
     // Whoever asks is told what is wrong.
     prepare: () => void exclusive(ready).catch(() => undefined),
-    ask: (text, mark, onSent) =>
+    ask: (text, mark, { onSent, expected } = {}) =>
       exclusive(async () => {
         const asked = await ready();
         if (asked === null) return notThere;
-        const answer = request(asked, text, mark);
+        const answer = request(asked, text, mark, expected);
         onSent?.();
         return answer;
       }),
@@ -198,29 +205,45 @@ function createAnswer(mark: Mark): Answer {
   };
 }
 
-/** What comes, behind the rest of an earlier padding, until the line `mark`. */
-function createPaddedAnswer(mark: string, { rest }: Padding): Answer {
+/** What comes, behind the rest of an earlier padding, until the line `mark`. As long as it is what is expected, nothing of it is kept. */
+function createPaddedAnswer(mark: string, { rest }: Padding, expected: string): Answer {
   const [pieces, errors] = [[] as string[], [] as string[]];
   const line = `\n${mark}\n`;
   let size = 0;
   let whole = false;
   /** What a mark that ends in the next piece can begin with. */
   let tail = "\n";
+  /** The begin, as long as that can be all padding. */
+  let begin: string | null = "";
+  /** How much of what is expected has come. */
+  let met = 0;
+  const keep = (text: string): void => {
+    if (pieces.length === 0 && expected.startsWith(text, met)) met += text.length;
+    else pieces.push(text);
+  };
   return {
     take(piece) {
-      pieces.push(piece);
       size += piece.length;
-      const text = tail + piece;
-      whole ||= text.includes(line);
-      tail = text.slice(-line.length);
+      whole ||= piece.includes(line) || (tail + piece.slice(0, line.length)).includes(line);
+      tail = (piece.length < line.length ? tail + piece : piece).slice(-line.length);
+      if (begin === null) keep(piece);
+      else {
+        begin += piece;
+        if (/^#?-*$/.test(begin)) return size;
+        keep(begin.replace(rest, ""));
+        begin = null;
+      }
       return size;
     },
     takeError: (piece) => void errors.push(piece),
     isWhole: () => whole,
     output() {
       const text = pieces.join("");
-      const end = text.startsWith(line.slice(1)) ? 0 : text.indexOf(line) + 1;
-      return (whole ? text.slice(0, end) : text).replace(rest, "");
+      // What comes behind the mark is padding.
+      if (whole && text.startsWith(`${expected.slice(met)}${line.slice(1)}`)) return expected;
+      const all = `${expected.slice(0, met)}${text}${begin ?? ""}`;
+      const end = all.startsWith(line.slice(1)) ? 0 : all.indexOf(line) + 1;
+      return whole ? all.slice(0, end) : all;
     },
     errors: () => errors.join(""),
   };

@@ -12,10 +12,16 @@ export interface TablesReading {
   readonly asked: Promise<void>;
 }
 
-/** Reads the tables of both families. @param known see `FilterTable.read` */
-export function readBoth(of: Readonly<Record<Family, FilterTable>>, known?: () => KnownChains | null): TablesReading {
+/** Reads the tables of both families. @param known and @param before see `ReadingManner` */
+export function readBoth(
+  of: Readonly<Record<Family, FilterTable>>,
+  before: SavedTables | null,
+  known?: () => KnownChains | null,
+): TablesReading {
   const [four, six] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const reading = Promise.all([of[4].read(known, four.resolve), of[6].read(known, six.resolve)]);
+  const read = (family: Family, onAsked: () => void): Promise<SavedTable> =>
+    of[family].read({ ...(known && { known }), onAsked, before: before?.[family] });
+  const reading = Promise.all([read(4, four.resolve), read(6, six.resolve)]);
   const tables = reading.then(([four, six]) => ({ 4: four, 6: six }));
   const asked = Promise.race([Promise.all([four.promise, six.promise]), Promise.allSettled([tables])]);
   return { tables, asked: asked.then(() => undefined) };

@@ -16,6 +16,8 @@ export interface SavedTable {
   readonly foreign: string;
   /** Policies whose own chains are as they should be, word for word, and are in `own` no more; none where all of the table was read. */
   readonly standing?: ReadonlySet<string>;
+  /** The text that lists a table like this one, where it was listed and not changed since. */
+  readonly listing?: string | undefined;
 }
 
 /** The output of a save command was not a whole table: the program failed, although it may have exited with 0. */

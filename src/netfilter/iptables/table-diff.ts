@@ -12,6 +12,9 @@ export interface TableChange {
   readonly found: readonly string[];
 }
 
+/** Chains of tables that were found to be the wanted ones: a table that nobody has changed is compared again and again. */
+const heldBy = new WeakMap<SavedTable, Map<string, readonly Rule[]>>();
+
 const jumpRule: Rule = { matches: [], target: { kind: "jump", chain: entryChain } };
 
 /**
@@ -20,23 +23,9 @@ const jumpRule: Rule = { matches: [], target: { kind: "jump", chain: entryChain 
  * @param desired null: nothing of this service's is to remain
  */
 export function diffTable(actual: SavedTable, desired: Chains | null, family: Family): TableChange {
-  const found: string[] = [];
-  const created: string[] = [];
-  const edited: string[] = [];
   const wanted: Chains = desired ?? new Map();
-  for (const [chain, rules] of wanted) {
-    const texts = rules.map((rule) => ruleText(rule, family));
-    const present = actual.own.get(chain);
-    if (!present) {
-      created.push(`:${chain} - [0:0]`);
-      edited.push(...texts.map((text) => `-A ${chain} ${text}`));
-      found.push(`chain ${chain} missing`);
-      continue;
-    }
-    const edits = chainEdits(chain, present, texts);
-    if (edits.length > 0) found.push(`chain ${chain} differs in ${edits.length} ${edits.length === 1 ? "rule" : "rules"}`);
-    edited.push(...edits);
-  }
+  const changes = changesOfChains(actual, wanted, family);
+  const found = changes.flatMap((change) => change.found);
   const jump = jumpEdits(actual.input, desired === null ? null : ruleText(jumpRule, family));
   if (jump.length > 0) found.push(desired === null ? "the jump from INPUT" : "the jump was not the first rule of INPUT, once");
   const obsolete = [...actual.own.keys()].filter((chain) => !wanted.has(chain)).sort();
@@ -45,13 +34,35 @@ export function diffTable(actual: SavedTable, desired: Chains | null, family: Fa
   for (const chain of removed) found.push(`chain ${chain} not wanted`);
   for (const chain of flushed) if (!removed.includes(chain)) found.push(`rules of chain ${chain} not wanted`);
   const body = [
-    ...created,
-    ...edited,
+    ...changes.flatMap((change) => change.created),
+    ...changes.flatMap((change) => change.edited),
     ...jump,
     ...flushed.map((chain) => `-F ${chain}`),
     ...removed.map((chain) => `-X ${chain}`),
   ];
   return { lines: body.length === 0 ? [] : ["*filter", ...body, "COMMIT"], found };
+}
+
+/** The changes of those chains that are not as they are wanted. */
+function changesOfChains(actual: SavedTable, wanted: Chains, family: Family) {
+  const held = heldBy.get(actual) ?? new Map<string, readonly Rule[]>();
+  heldBy.set(actual, held);
+  return [...wanted].flatMap(([chain, rules]) => {
+    if (held.get(chain) === rules) return [];
+    const texts = rules.map((rule) => ruleText(rule, family));
+    const present = actual.own.get(chain);
+    if (!present) {
+      const edited = texts.map((text) => `-A ${chain} ${text}`);
+      return [{ created: [`:${chain} - [0:0]`], edited, found: [`chain ${chain} missing`] }];
+    }
+    const edited = chainEdits(chain, present, texts);
+    if (edited.length > 0) {
+      const rulesThatDiffer = `${edited.length} ${edited.length === 1 ? "rule" : "rules"}`;
+      return [{ created: [], edited, found: [`chain ${chain} differs in ${rulesThatDiffer}`] }];
+    }
+    held.set(chain, rules);
+    return [];
+  });
 }
 
 /** What a table is when it has taken the change to `desired`. */

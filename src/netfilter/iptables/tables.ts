@@ -3,7 +3,7 @@ import { DomainError } from "../../domain/errors.ts";
 import type { Family } from "../../domain/network.ts";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { blockSize, type CommandResult, type RunCommand } from "../command/run.ts";
-import type { OpenSession, Session } from "../command/session.ts";
+import type { AskManner, OpenSession, Session } from "../command/session.ts";
 import { type Backend, legacyTables, programOf } from "./backend.ts";
 import {
   parseListedBeside,
@@ -19,12 +19,8 @@ import { areSame } from "./table-diff.ts";
 
 /** The filter table of one family. */
 export interface FilterTable {
-  /**
-   * @param known tells the chains that need no closer look where they are so; asked when the list is there
-   * @param onAsked called when a program is at work at the list
-   * @throws {EnforcementDelayed} when the list can't be had now
-   */
-  read(known?: () => KnownChains | null, onAsked?: () => void): Promise<SavedTable>;
+  /** @throws {EnforcementDelayed} when the list can't be had now */
+  read(manner?: ReadingManner): Promise<SavedTable>;
   /**
    * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
    * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
@@ -40,6 +36,16 @@ export interface FilterTable {
   prepare(): void;
   /** Applies the lines, all or none. @param onSent called when a session has them @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   apply(lines: readonly string[], onSent?: () => void): Promise<void>;
+}
+
+/** What can spare a reading, most of which is to look at thousands of lines that are as they were. */
+export interface ReadingManner {
+  /** Tells the chains that need no closer look where they are so; asked when the list is there. */
+  readonly known?: () => KnownChains | null;
+  /** Called when a program is at work at the list. */
+  readonly onAsked?: () => void;
+  /** The table as it was: where the list has the same words as then, it is this very object. */
+  readonly before?: SavedTable | undefined;
 }
 
 /** Sessions, and what one has to know before it is asked. */
@@ -86,7 +92,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     onSent?: () => void,
   ): Promise<void> => {
     const text = `${lines.join("\n")}\n`;
-    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark, onSent);
+    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark, { onSent });
     if (answer?.answered === true) {
       if (!isHarmless(answer.output, answer.errors))
         throw new EnforcementDelayed(`${restoreName} goes on and says: ${oneLine(answer.errors || answer.output)}`);
@@ -109,10 +115,10 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   const told = async (
     questions: readonly string[],
     onEnd?: (end: CommandResult) => void,
-    onSent?: () => void,
+    manner?: AskManner,
   ): Promise<string | undefined> => {
     if (locked()) return undefined;
-    const answer = await restoring?.ask(`${[...questions, sessionMark].join("\n")}\n`, sessionMark, onSent);
+    const answer = await restoring?.ask(`${[...questions, sessionMark].join("\n")}\n`, sessionMark, manner);
     if (answer?.answered === false) onEnd?.(answer.end);
     return answer?.answered === true && isHarmless("", answer.errors) ? answer.output : undefined;
   };
@@ -138,11 +144,13 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     const chains = known();
     return chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
   };
-  const read = async (known: () => KnownChains | null = () => null, onAsked?: () => void): Promise<SavedTable> => {
-    const output = await told(["*filter", "-S", "COMMIT"], undefined, onAsked);
+  const read = async ({ known = () => null, onAsked, before }: ReadingManner = {}): Promise<SavedTable> => {
+    const question = ["*filter", "-S", "COMMIT"];
+    const output = await told(question, undefined, { onSent: onAsked, expected: before?.listing });
     if (output === undefined) return saved(known, onAsked);
     const chains = known();
-    return chains === null ? parseListedTable(output) : parseListedBeside(output, chains.texts[family], chains.current);
+    if (chains !== null) return parseListedBeside(output, chains.texts[family], chains.current);
+    return before?.listing === output ? before : { ...parseListedTable(output), listing: output };
   };
 
   const legible = async <Result>(reading: () => Promise<Result>): Promise<Result> => {
@@ -154,7 +162,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     }
   };
   return {
-    read: (known, onAsked) => legible(() => read(known, onAsked)),
+    read: (manner) => legible(() => read(manner)),
     isStill: async (before, chains) => {
       const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
@@ -228,7 +236,8 @@ export function chainsIn(lines: readonly string[]): {
 /** The table with some chains as they are now, and without those that are gone. */
 function replaced(before: SavedTable, now: SavedTable, removed: ReadonlySet<string>): SavedTable {
   const kept = [...before.own].filter(([chain]) => !removed.has(chain));
-  return { ...before, own: new Map([...kept, ...now.own]), input: now.input.length > 0 ? now.input : before.input };
+  const input = now.input.length > 0 ? now.input : before.input;
+  return { ...before, own: new Map([...kept, ...now.own]), input, listing: undefined };
 }
 
 /** A session that ended as a program does that was never asked, or was asked something else, is no fault: it is asked once more, alone. */

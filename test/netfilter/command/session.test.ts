@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { test } from "node:test";
 import { programFile } from "../../../src/netfilter/command/program-file.ts";
-import { blockSize, type OpenProgram, openProgram } from "../../../src/netfilter/command/run.ts";
+import { type OpenProgram, openProgram } from "../../../src/netfilter/command/run.ts";
 import { createSession } from "../../../src/netfilter/command/session.ts";
 import { withDirectory } from "../../support/directories.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -60,7 +60,7 @@ test("one that can't be prepared says so to whoever asks", async () => {
 test("it tells when the program has a request, which is before it has answered", async () => {
   const { session } = echoing();
   const told: string[] = [];
-  const answer = session.ask(`a\n${mark}\n`, mark, () => told.push("sent")).then(() => told.push("answered"));
+  const answer = session.ask(`a\n${mark}\n`, mark, { onSent: () => told.push("sent") }).then(() => told.push("answered"));
   await answer;
   assert.deepEqual(told, ["sent", "answered"]);
   const absent = createSession(
@@ -68,55 +68,12 @@ test("it tells when the program has a request, which is before it has answered",
     () => "",
     { greeting: { text: `${mark}\n`, mark } },
   );
-  assert.equal((await absent.ask("a\n", mark, () => told.push("sent"))).answered, false);
+  assert.equal((await absent.ask("a\n", mark, { onSent: () => told.push("sent") })).answered, false);
   assert.equal(told.length, 2);
 });
 
 test("a line that only ends like the mark is none", async () => {
   assert.equal(await echoing().echo("not # done\nabout # done\n"), "not # done\nabout # done\n");
-});
-
-describe("a program that writes in blocks", () => {
-  const padding = { line: `#${"-".repeat(blockSize)}\n`, rest: /^#?-*\n/ };
-
-  test("answers request after request, and what pushes an answer out is no part of any", async () => {
-    const session = createSession(
-      () => openProgram("sed", [""], "blocks"),
-      () => "",
-      { greeting: { text: `${mark}\n`, mark }, padding },
-    );
-    const echo = async (text: string): Promise<string> => {
-      const answer = await session.ask(`${text}${mark}\n`, mark);
-      assert.ok(answer.answered, JSON.stringify(answer));
-      return answer.output;
-    };
-    const lines = (count: number) => Array.from({ length: count }, (_, n) => `line ${n}\n`).join("");
-    const texts = [
-      "",
-      "a\n",
-      "",
-      "# about it\n",
-      "not # done\n# done or not\n",
-      ...[1, 10, 700, 5000, 20_000].map(lines),
-      "",
-      "x\n",
-    ];
-    for (const text of texts) assert.equal(await echo(text), text);
-    // Whatever the place in a block at which an answer ends.
-    for (let length = blockSize - 20; length < blockSize + 20; length += 1)
-      assert.equal(await echo(`${"x".repeat(length)}\n`), `${"x".repeat(length)}\n`);
-  });
-
-  test("and ends tells what it said, without the rest of an earlier padding", async () => {
-    const session = createSession(
-      () => openProgram("sed", ["/^end/q"], "blocks"),
-      () => "",
-      { padding },
-    );
-    assert.deepEqual(await session.ask(`a\n${mark}\n`, mark), { answered: true, output: "a\n", errors: "" });
-    const answer = await session.ask(`b\nend\n${mark}\n`, mark);
-    assert.deepEqual(answer, { answered: false, end: { exitCode: 0, stdout: "b\nend\n", stderr: "" } });
-  });
 });
 
 test("a mark that is not known word for word is known by its looks", async () => {

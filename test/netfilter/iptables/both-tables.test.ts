@@ -23,10 +23,10 @@ function tables(answer: SessionAnswer) {
       },
       {
         open: () => ({
-          ask: async (_text, _mark, onSent) => {
+          ask: async (_text, _mark, manner) => {
             await mayAsk.promise;
             events.push(`IPv${family} sent`);
-            onSent?.();
+            manner?.onSent?.();
             if (answer.answered) await mayAnswer.promise;
             return answer;
           },
@@ -36,7 +36,7 @@ function tables(answer: SessionAnswer) {
         lockHeld: () => false,
       },
     );
-  const reading = readBoth({ 4: tableOf(4), 6: tableOf(6) });
+  const reading = readBoth({ 4: tableOf(4), 6: tableOf(6) }, null);
   void reading.asked.then(() => events.push("asked"));
   void reading.tables.then(
     () => events.push("read"),
