@@ -10,6 +10,7 @@ import { established } from "./packets/established.ts";
 import { newConnections } from "./packets/new-connections.ts";
 import { peers } from "./peers/peers.ts";
 import { growth } from "./resources/growth.ts";
+import { idle } from "./resources/idle.ts";
 import { memory } from "./resources/memory.ts";
 import { starts } from "./start/starts.ts";
 
@@ -26,6 +27,7 @@ export const benches: readonly Bench[] = [
   banList,
   check,
   memory,
+  idle,
   growth,
 ];
 

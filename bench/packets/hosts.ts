@@ -16,36 +16,53 @@ export interface Obstacles {
   readonly sets?: readonly string[];
 }
 
-/** What a policy can't do without, and what one more look-up costs, each by itself. */
+const count = "-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP";
+const sets = ["create networks hash:net timeout 0", "create addresses hash:ip timeout 0"];
+const lookups = [
+  "-A INPUT -m recent --name listed --rcheck -j DROP",
+  "-A INPUT -m set --match-set networks src -j DROP",
+  "-A INPUT -p tcp -m set --match-set addresses src -j DROP",
+];
+
+/** What a policy with bans can't do without, by hand: its parts each by itself, and all of it. */
 export const parts = {
-  tracking: { rules: ["-A INPUT -p tcp --syn -m connlimit --connlimit-above 1000000 -j DROP"] },
-  emptyChain: { rules: [":EMPTY - [0:0]", "-A INPUT -j EMPTY"] },
-  lookups: {
-    sets: ["create networks hash:net timeout 0", "create addresses hash:ip timeout 0"],
-    rules: [
-      "-A INPUT -m recent --name listed --rcheck -j DROP",
-      "-A INPUT -m set --match-set networks src -j DROP",
-      "-A INPUT -p tcp -m set --match-set addresses src -j DROP",
-    ],
-  },
+  tracking: { rules: [count] },
+  lookups: { sets, rules: lookups },
+  least: { sets, rules: [...lookups, count] },
 } as const satisfies Record<string, Obstacles>;
+
+/** Of these, so many rounds for one of others: they are short, and noisy. */
+export const roundsOfPackets = 2;
 
 /** The port of one of the policies, where there are any: the traffic goes there. */
 export const measuredPort = firstPort + 50;
 
-/** A host with its obstacles, and a client beside it. Ends with the stack that it was made on. */
-export async function createHost(stack: AsyncDisposableStack, backend: Backend, obstacles: Obstacles): Promise<Network> {
+/** A host that is measured, and a client beside it. */
+export interface MeasuredHost {
+  readonly network: Network;
+  /** Stops its service in whatever it does: the rules stay, and nothing looks at them. */
+  halt(): void;
+  /** Lets it go on. */
+  resume(): void;
+}
+
+/** A host with its obstacles. Ends with the stack that it was made on. */
+export async function createHost(stack: AsyncDisposableStack, backend: Backend, obstacles: Obstacles): Promise<MeasuredHost> {
   const network = stack.use(await createNetwork());
-  const { policies = 0, bans = 0, service = policies + bans > 0, rules, sets } = obstacles;
-  if (sets !== undefined) await network.exec("host", "ipset", ["restore"], `${sets.join("\n")}\n`);
+  const { policies = 0, bans = 0, service = policies + bans > 0, rules } = obstacles;
+  if (obstacles.sets !== undefined) await network.exec("host", "ipset", ["restore"], `${obstacles.sets.join("\n")}\n`);
   if (rules !== undefined) await restore(network, backend, 4, rules);
-  if (!service) return network;
+  if (!service) return { network, halt: () => undefined, resume: () => undefined };
   const running = stack.use(
     await startService({ network, backend, readyTimeout: 30_000, env: { CONNLIMITD_LOG_LEVEL: "warn" } }),
   );
   await putPolicies(running, policies);
   await putBans(running, 0, bans);
-  return network;
+  const signal = (name: NodeJS.Signals) => (): void => void process.kill(running.pid(), name);
+  const resume = signal("SIGCONT");
+  // One that is halted can't be asked to end.
+  stack.defer(resume);
+  return { network, halt: signal("SIGSTOP"), resume };
 }
 
 /** The pair of rules that everybody knows, once for each of `count` services. */

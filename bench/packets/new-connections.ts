@@ -5,12 +5,13 @@ import { alternate } from "../harness/rounds.ts";
 import { ratios } from "../harness/statistics.ts";
 import { startClosingServer } from "../load/nginx.ts";
 import { runWrk } from "../load/wrk.ts";
-import { createHost, measuredPort, type Obstacles, parts } from "./hosts.ts";
+import { createHost, measuredPort, type Obstacles, parts, roundsOfPackets } from "./hosts.ts";
 
 const hosts = {
   none: {},
   tracking: parts.tracking,
   lookups: parts.lookups,
+  least: parts.least,
   policies100: { policies: 100 },
   policies1000: { policies: 1000 },
 } as const satisfies Record<string, Obstacles>;
@@ -20,22 +21,29 @@ export const newConnections: Bench = {
   name: "packets/new-connections",
   async run({ backend, rounds, seconds, say }) {
     await using stack = new AsyncDisposableStack();
+    const halts: (() => void)[] = [];
     const perSecond = async (name: keyof typeof hosts): Promise<() => Promise<number>> => {
       say(`  building a host: ${name}`);
-      const network = await createHost(stack, backend, hosts[name]);
+      const host = await createHost(stack, backend, hosts[name]);
+      const { network } = host;
+      halts.push(host.halt);
       await startClosingServer(network, measuredPort);
       const url = `http://${hostAddresses[4]}:${measuredPort}/`;
       return async () =>
         (await runWrk(network, "client", { url, connections: 16, seconds, headers: ["Connection: close"] })).perSecond;
     };
-    const figures = await alternate(rounds, {
+    const variants = {
       none: await perSecond("none"),
       tracking: await perSecond("tracking"),
       lookups: await perSecond("lookups"),
+      least: await perSecond("least"),
       policies100: await perSecond("policies100"),
       policies1000: await perSecond("policies1000"),
-    });
-    const { none, tracking, lookups, policies100, policies1000 } = figures;
+    };
+    // What is measured is what packets meet.
+    for (const halt of halts) halt();
+    const figures = await alternate(roundsOfPackets * rounds, variants);
+    const { none, tracking, lookups, least, policies100, policies1000 } = figures;
     const row = { backend, unit: "ratio", raw: figures } as const;
     return [
       finding({ ...row, work: "new connections, 100 policies, against none", bar: { atLeast: 0.9 } }, ratios(policies100, none)),
@@ -50,6 +58,10 @@ export const newConnections: Bench = {
       finding(
         { ...row, work: "new connections, three look-ups, against none", note: "one list and two sets, nothing tracked" },
         ratios(lookups, none),
+      ),
+      finding(
+        { ...row, work: "new connections, the three look-ups and the rule that counts, against none" },
+        ratios(least, none),
       ),
     ];
   },
