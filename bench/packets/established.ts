@@ -26,6 +26,8 @@ export async function exchanges<Name extends string>(context: BenchContext, vari
   const { backend, rounds, seconds, say } = context;
   await using stack = new AsyncDisposableStack();
   const hosts = new Map<string, MeasuredHost>();
+  // Ports of their own: where connlimit has dropped the end of a connection, its port stays in use.
+  const turns = new Map<MeasuredHost, number>();
   const measure = {} as Record<Name, () => Promise<number>>;
   for (const name of Object.keys(variants) as Name[]) {
     const variant = variants[name];
@@ -35,10 +37,11 @@ export async function exchanges<Name extends string>(context: BenchContext, vari
     }
     const host = hosts.get("atWork" in variant ? variant.atWork : name);
     if (host === undefined) throw new TypeError(`${name}: there is no such host yet`);
-    let turn = 0;
-    // Ports of their own: where connlimit has dropped the end of a connection, its port stays in use.
-    const run = (time: number): Promise<number> =>
-      pingPong(host.network, { port: firstPort + ((turn++ * clients) % (concerned - clients)), clients, seconds: time });
+    const run = (time: number): Promise<number> => {
+      const turn = turns.get(host) ?? 0;
+      turns.set(host, turn + 1);
+      return pingPong(host.network, { port: firstPort + ((turn * clients) % (concerned - clients)), clients, seconds: time });
+    };
     measure[name] = "atWork" in variant ? () => atWork(host, () => run(2 * seconds)) : () => run(seconds);
   }
   for (const host of hosts.values()) host.halt();

@@ -6,8 +6,8 @@ import type { Bench } from "../harness/bench.ts";
 import { type Finding, finding } from "../harness/finding.ts";
 import { putPolicies } from "../load/state.ts";
 
-/** Seconds until what writes have left to do is done, and of one measurement: several looks at all rules. */
-const [settling, measuring] = [10, 10];
+/** Seconds until what writes have left to do is done, rules that are kept for the next start among it; and of one measurement: several looks at all rules. */
+const [settling, measuring] = [35, 10];
 /** Of the times in /proc/PID/stat (proc(5)). */
 const millisecondsPerTick = 10;
 

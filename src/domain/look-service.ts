@@ -55,9 +55,9 @@ export function createLookService(options: LookServiceOptions): LookService {
       const now = clock.now();
       const active = activePolicies();
       const counter = createConnectionCounter({ policies: active, protectedNetworks, only: network });
-      const [view, { shadowedBy, inPlace }] = await kernelAnswer(
-        Promise.all([firewall.view(), firewall.position(), connections.scan(counter.visit, widestCounted(network, active))]),
-      );
+      // The kernel goes over its connections while the others are asked.
+      const counting = connections.scan(counter.visit, widestCounted(network, active));
+      const [view, { shadowedBy, inPlace }] = await kernelAnswer(Promise.all([firewall.view(), firewall.position(), counting]));
       const sources: BanSources = { view, inStep: inPlace && enforcer.inStep(), now };
       const bans = bansAround(network, store, sources);
       const isSpared = isWithin(network, protectedNetworks);

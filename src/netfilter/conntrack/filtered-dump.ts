@@ -23,8 +23,8 @@ export interface FilteredDumpOptions {
 
 /** Milliseconds for which nobody is asked after a failure: each costs whoever asks some time. */
 const restAfterFailure = 30_000;
-/** Bytes that an answer may have. */
-const longestAnswer = 64 * 1024 * 1024;
+/** Bytes that an answer may have, those of some 10,000 connections: an address with more is sooner found in `/proc`, and others wait meanwhile. */
+const longestAnswer = 2 * 1024 * 1024;
 const lastSequence = 0xffff_ffff;
 /**
  * Hands bytes on to and from a socket of netlink(7), which Node has none of: AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER, and sockaddr_nl behind
@@ -66,7 +66,8 @@ export function createFilteredDump({
   const giveUp = (end: Exclude<Outcome, "done">): undefined => {
     running?.kill();
     running = undefined;
-    restsUntil = end === "unfiltered" ? Number.POSITIVE_INFINITY : monotonic() + restAfterFailure;
+    if (end === "unfiltered") restsUntil = Number.POSITIVE_INFINITY;
+    else if (end !== "long") restsUntil = monotonic() + restAfterFailure;
     return undefined;
   };
 
@@ -82,7 +83,7 @@ export function createFilteredDump({
       output: (piece) => {
         limit.refresh();
         size += piece.length;
-        const end = size > longestAnswer ? "failed" : answer.take(Buffer.from(piece, "latin1"));
+        const end = size > longestAnswer ? "long" : answer.take(Buffer.from(piece, "latin1"));
         if (end !== null) resolve(end);
       },
       errors: () => undefined,
@@ -110,4 +111,4 @@ export function createFilteredDump({
     });
 }
 
-type Outcome = AnswerEnd | "failed";
+type Outcome = AnswerEnd | "failed" | "long";

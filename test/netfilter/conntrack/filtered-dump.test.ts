@@ -141,6 +141,15 @@ describe("a dump can't be had", () => {
     assert.equal(started.length, 1);
   });
 
+  test("of an address that has so many connections that the table is read sooner; others are asked for as before", async () => {
+    const many = Buffer.concat(Array.from({ length: 15_000 }, () => answering(1, openOne)));
+    const { dump, become, started, ended } = createDump(() => [many]);
+    assert.equal(await dump(source), undefined);
+    become(answers);
+    assert.deepEqual(await dump(source), [open]);
+    assert.deepEqual([started.length, ended], [2, ["killed"]]);
+  });
+
   test("without the program, or when no program can be started", async () => {
     for (const start of [
       () => openProgram("connlimitd-no-such-program", [], "bytes"),
