@@ -10,11 +10,11 @@ import {
   type PassReport,
 } from "../domain/ports.ts";
 import { inTurns } from "../domain/steps.ts";
+import { createBanPass } from "./ban-pass.ts";
 import { banRoomOf } from "./ban-room.ts";
 import { banHomeName, isHeldHome } from "./bans/ban-home.ts";
 import { createBanKeeper } from "./bans/ban-keeper.ts";
 import type { LedgerBan, LedgerState } from "./bans/ban-ledger.ts";
-import { operatorName } from "./bans/names.ts";
 import type { Reading } from "./bans/reading.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
 import type { RunCommand } from "./command/run.ts";
@@ -24,6 +24,7 @@ import { createInspector, shadowsOf } from "./inspection.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import type { Backend } from "./iptables/backend.ts";
 import { readBoth } from "./iptables/both-tables.ts";
+import type { KnownChains } from "./iptables/standing-chains.ts";
 import { holdsAsWritten } from "./iptables/table-diff.ts";
 import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
@@ -39,12 +40,11 @@ import {
   acceptable,
   composeRules,
   families,
+  isEmpty,
   isWhole,
   linesOfSets,
   planPass,
   planSparingly,
-  planTimedEntries,
-  returnsOf,
 } from "./planning.ts";
 import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
@@ -109,6 +109,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const last = createLastPass(tables);
   const endsMemory = createEndsMemory();
   const counts = createCountWatch(backend, clock);
+  const banPass = createBanPass({ lists, sets, kernelLists, keeper, endsMemory, clock });
   /** On legacy the kernel replaces the whole of a table. */
   const onSent = (): void => {
     if (backend === "legacy" && keeper.policies().length > manyPolicies) onLongWait?.();
@@ -166,13 +167,13 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return report ?? (await convergeNow(desired, looking, null));
   };
 
-  /** What a pass starts from. @param known the tables, which are not read then */
-  const lookAround = async (desired: Desired, looking: boolean, known: Actual["tables"] | null) => {
+  /** What a pass starts from. @param before the tables, which are not read then */
+  const lookAround = async (desired: Desired, looking: boolean, before: Actual["tables"] | null) => {
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
-    const reading = known === null ? readNow(chains) : { tables: Promise.resolve(known), asked: undefined };
+    const reading = before === null ? readNow(chains) : { tables: Promise.resolve(before), asked: undefined };
     const tablesNow = reading.tables;
     const clockNow = kernelLists.calibrate();
     // They are waited for further below, and can fail before that.
@@ -182,7 +183,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       await reading.asked;
       composeRules(desired, protectedNetworks, chains()?.current);
     }
-    const expected = chains()?.current;
+    const known = chains();
+    const expected = known?.current;
     // A write would wait for it later.
     if (isLarge) sets.prepare();
     leftRules.look(expected !== undefined);
@@ -193,32 +195,33 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       await Promise.allSettled([tablesNow]);
       throw error;
     }
-    const [found, kept] = await Promise.all([
+    const [found, settled] = await Promise.all([
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
     // Where a start before this one left rules on the same backend, to ask the other one can wait.
     if (expected !== undefined && !families.every((family) => found[family].standing !== undefined)) leftRules.look(false);
     // What is known are rules that name sets.
-    const isFit = kept.reading.sets !== null || isWhole(found);
-    return { found: isFit ? found : await readNow().tables, ...kept };
+    const isFit = settled.reading.sets !== null || isWhole(found);
+    return { found: isFit ? found : await readNow().tables, known, ...settled };
   };
 
-  /** @param known the tables, of which only what is to change is read then; null: they are read */
-  const convergeNow = async (desired: Desired, looking: boolean, known: Actual["tables"] | null): Promise<PassReport> => {
-    const { found, reading, state, running, removals } = await lookAround(desired, looking, known);
-    const actual = actualOf(found, reading, running);
+  /** @param before the tables, of which only what is to change is read then; null: they are read */
+  const convergeNow = async (desired: Desired, looking: boolean, before: Actual["tables"] | null): Promise<PassReport> => {
+    const { found, reading, state, running, removals, known } = await lookAround(desired, looking, before);
+    const kept = keptFor(known, found, reading);
+    const actual = { ...actualOf(found, reading, running), ...(kept && { kept }) };
     counts.seen(actual.tables, desired.policies);
     if (!last.ended()) writer.begin(linesOfSets(acceptable(desired), actual));
     const planned = await inTurns(planFor(acceptable(desired), actual));
-    if (known !== null && !(await last.isStillThere(known, planned, desired.policies))) throw new TablesChanged();
+    if (before !== null && !(await last.isStillThere(before, planned, desired.policies))) throw new TablesChanged();
     const differences = last.meddling(planned, found);
     verified ||= families.every((family) => holdsAsWritten(found[family], planned.chains[family], family));
     await writer.write(planned);
     last.note(found, planned, desired.policies);
     const wrote = planned.tables[4].length + planned.tables[6].length > 0;
     // Programs list the rules while the clock is measured, which the first pass into an empty kernel does here.
-    const verifying = wrote && (looking || !verified) ? writer.verify(planned, found) : null;
+    const verifying = wrote && (looking || !verified) ? writer.verify(planned, found, kept) : null;
     const seen = Promise.allSettled([verifying]);
     try {
       if (!(await kernelLists.calibrate())) throw new EnforcementDelayed(noClock);
@@ -229,7 +232,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     await verifying;
     verified ||= wrote;
-    const isOfUse = isWhole(found) && reading.sets !== null && desired.policies.length > manyPolicies;
+    const isOfUse = planned.isWhole && reading.sets !== null && desired.policies.length > manyPolicies;
     if (isOfUse) void composed?.keep(desired.policies);
     const taken = removals.ipset.length + removals.recent.length;
     return {
@@ -277,26 +280,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       ),
     converge,
     convergeBans: async (desired, fresh) => {
-      if (kernelLists.flushed() || !families.every((family) => lists.exists(operatorName(family)))) return converge(desired);
-      const { reading, state, running, removals } = await keeper.settle(desired, fresh);
-      const { now } = reading;
-      if (returnsOf(desired, { running, now, sets: reading.sets, lists }).length > 0) return converge(desired);
-      const entries = { lists, sets: reading.sets, now, readAt: reading.before, writtenEnds: endsMemory.ends };
-      const plans = await inTurns(planTimedEntries(desired, entries, fresh ? undefined : desired.touched));
-      const ipset = plans.flatMap((plan) => plan.ipset);
-      if (ipset.length > 0) {
-        await sets.restore(ipset);
-        kernelLists.wrote(ipset);
-        endsMemory.note(
-          ipset,
-          plans.flatMap((plan) => plan.ends),
-          clock.now(),
-        );
-      }
-      const recent = plans.flatMap((plan) => plan.recent);
-      writeEntries(lists, recent);
-      const writes = removals.ipset.length + removals.recent.length + ipset.length + recent.length;
-      return { writes, found: removals.found, ...afterwards(state) };
+      const report = await banPass(desired, fresh);
+      if (report === null) return converge(desired);
+      const { writes, found, state } = report;
+      return { writes, found, ...afterwards(state) };
     },
     glance: () => ({ flushed: kernelLists.flushed(), activity: keeper.activity() }),
     view: (within = patience) => withinTime(within, sharedView),
@@ -317,4 +304,9 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
         return saved && saved.size > 0 ? await sets.destroy([...saved.keys()]) : [];
       }),
   };
+}
+
+/** Where nothing is there, after a reboot, say, the chains of policies are made in the words that are kept of them, which name sets. */
+function keptFor(known: KnownChains | null, found: Actual["tables"], { sets }: Reading): KnownChains | undefined {
+  return known !== null && sets !== null && isEmpty(found) ? known : undefined;
 }

@@ -4,7 +4,7 @@ import type { SavedTable } from "./iptables/saved-table.ts";
 import { diffTable, holdsAsWritten, tableAfter } from "./iptables/table-diff.ts";
 import { chainsIn, type FilterTable } from "./iptables/tables.ts";
 import { allChains, type Plan } from "./plan.ts";
-import { type Actual, families, isWhole } from "./planning.ts";
+import { type Actual, families } from "./planning.ts";
 
 type Tables = Actual["tables"];
 
@@ -72,7 +72,7 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
         if (!isChanged && found[family] === tables?.[family]) return found[family];
         return { ...tableAfter(found[family], plan.chains[family], family), ...(isChanged && { listing: undefined }) };
       };
-      tables = wordForWord && isWhole(found) ? { 4: after(4), 6: after(6) } : null;
+      tables = wordForWord && plan.isWhole ? { 4: after(4), 6: after(6) } : null;
       [left, held] = [plan, policies];
     },
     doubt: () => {

@@ -5,6 +5,7 @@ import type { EndsMemory } from "./bans/written-ends.ts";
 import type { CountWatch } from "./count-watch.ts";
 import type { IpSets } from "./ipset/sets.ts";
 import { firstListsOf } from "./iptables/first-lists.ts";
+import type { KnownChains } from "./iptables/standing-chains.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { FilterTable } from "./iptables/tables.ts";
 import type { KernelLists } from "./kernel-lists.ts";
@@ -28,8 +29,13 @@ export interface PlanWriter {
   begin(sets: readonly string[]): void;
   /** Writes all of it but the entries of lists. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   write(plan: Plan): Promise<void>;
-  /** Looks whether the kernel holds what it took. @param before the tables as they were @throws {EnforcementDelayed} */
-  verify(plan: Plan, before: Actual["tables"]): Promise<void>;
+  /**
+   * Looks whether the kernel holds what it took.
+   * @param before the tables as they were
+   * @param known what needs no closer look where it is so
+   * @throws {EnforcementDelayed}
+   */
+  verify(plan: Plan, before: Actual["tables"], known?: KnownChains): Promise<void>;
   /** Sets that could not be destroyed a short time ago, as others hold them: rules that name them, as a rule. */
   stuckSets(): ReadonlySet<string>;
 }
@@ -50,8 +56,9 @@ const operatorSets = families.map((family) => ` ${operatorName(family)} `);
  */
 function bansApart(lines: readonly string[]): readonly [readonly string[], readonly string[]] {
   const isBan = (line: string): boolean => line.startsWith("add ") && operatorSets.some((name) => line.startsWith(name, 3));
-  const bans = lines.filter(isBan);
-  return bans.length > manyEntries ? [lines.filter((line) => !isBan(line)), bans] : [lines, []];
+  const [rest, bans]: [string[], string[]] = [[], []];
+  for (const line of lines) (isBan(line) ? bans : rest).push(line);
+  return bans.length > manyEntries ? [rest, bans] : [lines, []];
 }
 
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
@@ -70,11 +77,11 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     if (families.some((family) => lines[family].length > 0)) counts.written();
   };
 
-  const restoreSets = async (lines: readonly string[], ends: Plan["ends"]): Promise<void> => {
+  const restoreSets = async (lines: readonly string[], entries: Plan["entries"]): Promise<void> => {
     if (lines.length === 0) return;
     await sets.restore(lines);
     kernelLists.wrote(lines);
-    endsMemory.note(lines, ends, clock.now());
+    endsMemory.note(lines, entries, clock.now());
   };
 
   const destroyObsolete = async ({ obsoleteSets }: Plan): Promise<void> => {
@@ -111,21 +118,21 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     const isNew = families.every((family) => firstLists[family].length > 0);
     const [first, bans] = isNew ? bansApart(plan.ipset) : [plan.ipset, []];
     const rest = made.size === 0 ? first : first.filter((line) => !made.has(line));
-    const restoring = restoreSets(rest, bans.length === 0 ? plan.ends : []);
+    const restoring = restoreSets(rest, bans.length === 0 ? plan.entries : []);
     for (const family of families) if (plan.tables[family].length > 0) tables[family].prepare();
     // These name no set. What fails here fails again with the whole change.
     await Promise.allSettled([restoring, applyToEach(firstLists)]);
     await restoring;
     noteWrites(plan.tables);
-    const filling = restoreSets(bans, plan.ends);
+    const filling = restoreSets(bans, plan.entries);
     // What the kernel refuses is more than what is late.
     const outcomes = await Promise.allSettled([applyToEach(plan.tables, onSent), filling]);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     await destroyObsolete(plan);
   };
 
-  const verify = async (plan: Plan, before: Actual["tables"]): Promise<void> => {
-    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family]);
+  const verify = async (plan: Plan, before: Actual["tables"], known?: KnownChains): Promise<void> => {
+    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family], known);
     const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
     const found = { 4: four, 6: six };
     for (const family of families) {

@@ -1,7 +1,8 @@
 import type { KernelBan } from "../domain/ban.ts";
 import type { Family } from "../domain/network.ts";
 import type { BanHome } from "./bans/ban-home.ts";
-import type { EntryPlan, ListWrite } from "./bans/timed-entries.ts";
+import type { ListWrite } from "./bans/timed-entries.ts";
+import type { NewEntries } from "./bans/written-ends.ts";
 import type { Chains } from "./iptables/rule.ts";
 import { compileRuleset, type RulesetInput } from "./iptables/ruleset.ts";
 
@@ -15,7 +16,7 @@ export interface Return {
 export interface Plan {
   /** Sets and their entries, before rules name them. */
   readonly ipset: readonly string[];
-  /** Per family one atomic text for `iptables-restore --noflush`; no lines where nothing differs. */
+  /** Per family one atomic text for `iptables-restore --noflush`, in lines, or all that are about one chain; none where nothing differs. */
   readonly tables: Readonly<Record<Family, readonly string[]>>;
   /** Entries of lists, after the rules that make the lists exist. */
   readonly recent: readonly ListWrite[];
@@ -35,8 +36,8 @@ export interface Plan {
   readonly found: readonly string[];
   /** What differed in the rules, in words: somebody's doing, or what time has made of the desired rules. */
   readonly rulesFound: readonly string[];
-  /** The ends of entries that `ipset` adds. */
-  readonly ends: EntryPlan["ends"];
+  /** Operators' bans and graces, as far as `ipset` adds them. */
+  readonly entries: readonly NewEntries[];
   /** Names of the sets that stand afterwards. */
   readonly sets: readonly string[];
 }
@@ -57,5 +58,6 @@ const madeLater = new WeakMap<Plan, Plan["chains"]>();
 
 /** How many lines and entries the plan writes. */
 export function writesOf({ ipset, tables, recent, obsoleteSets }: Plan): number {
-  return ipset.length + tables[4].length + tables[6].length + recent.length + obsoleteSets.length;
+  const ofTables = [...tables[4], ...tables[6]].reduce((sum, lines) => sum + lines.split("\n").length, 0);
+  return ipset.length + ofTables + recent.length + obsoleteSets.length;
 }

@@ -1,22 +1,23 @@
-import type { KernelBan } from "../domain/ban.ts";
 import type { Family, Network } from "../domain/network.ts";
-import { type Policy, policyNamed } from "../domain/policy.ts";
+import type { Policy } from "../domain/policy.ts";
 import type { Desired } from "../domain/ports.ts";
 import type { Steps } from "../domain/steps.ts";
-import { type BanHome, banHomeName, banHomeOf, heldHomeOf, parseBanHomeName } from "./bans/ban-home.ts";
-import { type LedgerBan, standingCauses } from "./bans/ban-ledger.ts";
+import { type BanHome, banHomeName, banHomeOf, parseBanHomeName } from "./bans/ban-home.ts";
+import type { LedgerBan } from "./bans/ban-ledger.ts";
 import { graceListName, graceSetName, offenderListOf, operatorName } from "./bans/names.ts";
 import { withoutPrefix } from "./bans/reading.ts";
-import { type EntryPlan, type ListWrite, planEntries, type WrittenEnds } from "./bans/timed-entries.ts";
+import { type EntryPlan, planEntries, type WrittenEnds } from "./bans/timed-entries.ts";
 import type { SavedSet } from "./ipset/saved-sets.ts";
 import { type SetDefinition, setDefinitions } from "./ipset/set-definitions.ts";
 import { banHomes } from "./iptables/ban-rules.ts";
 import { ruleText } from "./iptables/rule-text.ts";
 import { chainsOfPolicy, compileRuleset, hasChains } from "./iptables/ruleset.ts";
 import type { SavedTable } from "./iptables/saved-table.ts";
+import { type KnownChains, withKnown } from "./iptables/standing-chains.ts";
 import { diffTable } from "./iptables/table-diff.ts";
-import type { Plan, Return } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import type { RecentLists } from "./recent/list-files.ts";
+import { putBack, retiredHomes, returnsOf, takeOut } from "./returns.ts";
 
 export const families = [4, 6] as const satisfies readonly Family[];
 
@@ -36,6 +37,13 @@ export interface Actual {
   readonly protectedNetworks: readonly Network[];
   /** Sets that can't be destroyed, as rules of others name them. */
   readonly stuckSets: ReadonlySet<string>;
+  /** Chains of policies that are missing, and are made in the words that are kept of them. */
+  readonly kept?: KnownChains;
+}
+
+/** Whether no chain of this service's is there. */
+export function isEmpty(tables: Actual["tables"]): boolean {
+  return families.every((family) => tables[family].own.size === 0) && isWhole(tables);
 }
 
 /** Whether the tables have all chains that are in the kernel. */
@@ -47,51 +55,6 @@ export function isWhole(tables: Actual["tables"]): boolean {
 export function acceptable(desired: Desired): Desired {
   const { policies, withheld } = desired;
   return withheld === undefined ? desired : { ...desired, policies: policies.filter(({ name }) => !withheld.has(name)) };
-}
-
-/**
- * Where each lost ban is put back: a set takes the time that is left, a list needs one whose entries the service ends. Those that
- * run longest come first; where a list is full, the rest stays lost.
- */
-export function returnsOf(
-  desired: Desired,
-  { running, now, sets, lists }: Pick<Actual, "running" | "now" | "sets" | "lists">,
-): readonly Return[] {
-  const worthIt = running.filter((ban) => ban.expiresAt - now >= 1000).sort((a, b) => b.expiresAt - a.expiresAt);
-  const room = new Map<string, number>();
-  return worthIt.flatMap((ban) => {
-    const present = homeOf(ban, desired);
-    const better = present && betterHome(ban, present, desired, sets !== null);
-    const before = better ?? present;
-    if (before === undefined || (ban.present && better === undefined)) return [];
-    const home = heldHomeOf(before, sets !== null);
-    if (home.storage === "ipset") return [{ ban, home }];
-    const name = banHomeName(home);
-    const left = room.get(name) ?? lists.capacity() - (lists.read(name)?.length ?? 0);
-    room.set(name, left - 1);
-    return left > 0 ? [{ ban, home }] : [];
-  });
-}
-
-/** A home with other exemptions, when those of the ban's policy have changed since it was made. */
-function betterHome(ban: LedgerBan, home: BanHome, desired: Desired, withSets: boolean): BanHome | undefined {
-  for (const name of standingCauses(ban, desired.policies)) {
-    const policy = policyNamed(desired.policies, name);
-    const own = policy && banHomeOf(policy, home.family, withSets);
-    const alike = own?.scope === home.scope && own.prefix === home.prefix && own.storage === home.storage;
-    if (!alike || own.exemptions === home.exemptions) continue;
-    const better = { ...home, exemptions: own.exemptions };
-    if (banHomeName(better) !== ban.home) return better;
-  }
-  return undefined;
-}
-
-/** The homes that rules have to look at although no policy writes to them any more. */
-export function retiredHomes(running: readonly LedgerBan[], returns: readonly Return[], desired: Desired): readonly BanHome[] {
-  const moved = new Set(returns.map(({ ban }) => ban));
-  const staying = running.filter((ban) => !moved.has(ban)).flatMap((ban) => homeOf(ban, desired) ?? []);
-  const homes = [...staying, ...returns.map(({ home }) => home)];
-  return [...new Map(homes.map((home) => [banHomeName(home), home])).values()];
 }
 
 /**
@@ -147,13 +110,17 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
   const put = returns.map(({ ban, home }) => putBack(ban, home, now));
   const moved = returns.flatMap(({ ban }) => (running.some((one) => one === ban && one.present) ? [takeOut(ban, sets)] : []));
   const ruleset = { policies: desired.policies, protectedNetworks: actual.protectedNetworks, withSets, retired };
+  const { kept } = actual;
   const chainsOf = (family: Family) => {
-    const { standing } = actual.tables[family];
+    const standing = kept?.current ?? actual.tables[family].standing;
     return compileRuleset({ family, ...ruleset, ...(standing && { standing }) });
   };
   yield* composeInSteps(desired.policies, actual);
   const chains = { 4: chainsOf(4), 6: chainsOf(6) };
-  const changeOf = (family: Family) => diffTable(actual.tables[family], chains[family], family);
+  const changeOf = (family: Family) => {
+    const change = diffTable(actual.tables[family], chains[family], family);
+    return kept === undefined ? change : withKnown(change, kept.texts[family], kept.current);
+  };
   yield;
   const four = changeOf(4);
   yield;
@@ -181,7 +148,7 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
       .map(({ name }) => name),
     returns,
     chains,
-    isWhole: isWhole(actual.tables),
+    isWhole: kept === undefined && isWhole(actual.tables),
     ruleset,
     found: [
       ...missing.map(({ name }) => `set ${name} missing`),
@@ -190,7 +157,7 @@ export function* planPass(desired: Desired, actual: Actual, lingering: readonly 
     ],
     rulesFound: families.flatMap((family) => tables[family].found.map((what) => `IPv${family}: ${what}`)),
     sets: definitions.map(({ name }) => name),
-    ends: entries.flatMap((plan) => plan.ends),
+    entries,
   };
 }
 
@@ -210,11 +177,12 @@ function lineOf({ name, words }: SetDefinition): string {
 }
 
 /** Composes what is remembered of each policy, of thousands of rules not all in one turn. */
-function* composeInSteps(policies: readonly Policy[], { tables, sets }: Actual): Steps<void> {
+function* composeInSteps(policies: readonly Policy[], { tables, sets, kept }: Actual): Steps<void> {
   for (const family of families) {
+    const standing = kept?.current ?? tables[family].standing;
     for (const policy of policies) {
       const { mode, name } = policy;
-      if (mode === "off" || tables[family].standing?.has(name) || hasChains(policy, family, sets !== null)) continue;
+      if (mode === "off" || standing?.has(name) || hasChains(policy, family, sets !== null)) continue;
       for (const [, rules] of chainsOfPolicy(policy, family, sets !== null)) for (const rule of rules) ruleText(rule, family);
       yield;
     }
@@ -271,33 +239,7 @@ function definitionsOf(family: Family, desired: Desired, retired: readonly BanHo
   return setDefinitions(family, policies, banHomes({ family, policies, withSets: true, retired }));
 }
 
-function putBack(
-  ban: KernelBan,
-  home: BanHome,
-  now: number,
-): { readonly ipset: readonly string[]; readonly recent: readonly ListWrite[] } {
-  const [name, address] = [banHomeName(home), withoutPrefix(ban.address)];
-  if (home.storage === "recent") return { ipset: [], recent: [{ list: name, write: `+${address}` }] };
-  return { ipset: [`add ${name} ${address} timeout ${Math.floor((ban.expiresAt - now) / 1000)}`], recent: [] };
-}
-
-/** Takes a ban out of the home in which it stands now. */
-function takeOut(
-  ban: KernelBan,
-  sets: Actual["sets"],
-): { readonly ipset: readonly string[]; readonly recent: readonly ListWrite[] } {
-  const address = withoutPrefix(ban.address);
-  if (sets?.has(ban.home)) return { ipset: [`del ${ban.home} ${address}`], recent: [] };
-  return { ipset: [], recent: [{ list: ban.home, write: `-${address}` }] };
-}
-
-function homeOf(ban: KernelBan, desired: Desired): BanHome | undefined {
-  return parseBanHomeName("recent", ban.home, desired.policies) ?? parseBanHomeName("ipset", ban.home, desired.policies);
-}
-
 function differing(entries: readonly EntryPlan[]): readonly string[] {
-  return entries.flatMap(({ recent, ipset }) => {
-    const names = new Set([...recent.map(({ list }) => list), ...ipset.map((line) => line.split(" ")[1] ?? "")]);
-    return [...names].map((name) => `${name} differs in ${recent.length + ipset.length} entries`);
-  });
+  const different = entries.map(({ name, recent, ipset }) => ({ name, count: recent.length + ipset.length }));
+  return different.flatMap(({ name, count }) => (count === 0 ? [] : [`${name} differs in ${count} entries`]));
 }

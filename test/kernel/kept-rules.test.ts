@@ -98,5 +98,13 @@ forBackendsSideBySide((backend) => {
     assert.doesNotMatch(readFileSync(kept, "latin1"), /CLD-P-late/);
     assert.equal(await service.stop(), 0);
     assert.match(readFileSync(kept, "latin1"), /CLD-P-late/);
+
+    // After a reboot, with some of it known and one policy changed since.
+    await change((store) => store.putPolicy({ ...(policies[21] ?? samplePolicy()), maxConnections: 8, revision: 2 }));
+    await cp(stateDirectory, join(directory.path, "third"), { recursive: true });
+    await rm(join(directory.path, "third", "composed-rules"));
+    const [rebooted, bare] = [stack.use(await createNetwork()), stack.use(await createNetwork())];
+    await Promise.all([start(rebooted), start(bare, join(directory.path, "third"))]);
+    assert.deepEqual(await rulesOf(rebooted, backend), await rulesOf(bare, backend));
   });
 });

@@ -132,6 +132,47 @@ test("what was kept is trusted by the first pass alone: the next one composes al
   assert.deepEqual(rulesOf(host), right);
 });
 
+for (const backend of ["nft", "legacy"] as const)
+  test(`into an empty kernel rules are written as they were kept, and the next pass composes them all the same (${backend})`, async () => {
+    const kept: Kept = {};
+    const host = await runningHost({ kept, backend, withSessions: true });
+    const right = rulesOf(host);
+    const text = kept.text?.slice(41).replace(/(-A CLD-P-p-7 .*--connlimit-above )\d+ /, "$17 ") ?? "";
+    kept.text = `${hash("sha1", text)}\n${text}`;
+    host.flush();
+    const next = host.restarted();
+    const wider = changed("p-8", { maxConnections: 9 });
+    const { writes } = await next.converge(desire(wider));
+    const added = rulesOf(host).flatMap((table) => [...table].filter(([chain]) => chain.startsWith("CLD-")));
+    assert.ok(writes >= added.flatMap(([, rules]) => rules).length + added.length, `${writes} writes`);
+    const limitOf = (name: string): string | undefined =>
+      /--connlimit-above (\d+)/.exec(
+        host
+          .rules(4)
+          .find(([chain]) => chain === `CLD-P-${name}`)?.[1]
+          .join() ?? "",
+      )?.[1];
+    assert.deepEqual([limitOf("p-7"), limitOf("p-8")], ["7", "9"]);
+    const { found } = await next.converge(desire(wider));
+    assert.deepEqual(found, ["IPv4: chain CLD-P-p-7 differs in 2 rules"]);
+    assert.equal((await next.converge(desire(wider))).writes, 0);
+    await next.converge(desire(policies));
+    assert.deepEqual(rulesOf(host), right);
+  });
+
+test("a kernel that does not take kept rules is told in the first pass, and the next one composes them", async () => {
+  const kept: Kept = {};
+  const host = await runningHost({ kept });
+  const right = rulesOf(host);
+  host.flush();
+  host.kernel.setFault("restore keeps other rules");
+  const next = host.restarted();
+  await assert.rejects(next.converge(desire(policies)), /the kernel took the rules but holds others/);
+  host.kernel.setFault(null);
+  await next.converge(desire(policies));
+  assert.deepEqual(rulesOf(host), right);
+});
+
 test("programs are at work at the lists of rules before what was kept is read, and before rules are composed", async () => {
   const kept: Kept = {};
   const host = await runningHost({ kept, withSessions: true });

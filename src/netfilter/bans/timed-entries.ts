@@ -20,13 +20,15 @@ export interface ListWrite {
 
 /** What has to be written so that a list and a set of one name hold what is wanted. */
 export interface EntryPlan {
+  /** Of the list and the set. */
+  readonly name: string;
   readonly recent: readonly ListWrite[];
   /** Lines for `ipset restore`. */
   readonly ipset: readonly string[];
   /** Wanted entries for which there is no room. */
   readonly homeless: readonly string[];
-  /** The entries that `ipset` adds: the set, the address, the end. */
-  readonly ends: readonly (readonly [string, string, number | null])[];
+  /** The entries that `ipset` adds. */
+  readonly added: readonly WantedEntry[];
 }
 
 /** The ends with which entries of sets were written, by set and address: more exact than the whole seconds that the kernel tells. */
@@ -81,26 +83,24 @@ export function* planEntries(
   const unknown = isWhole ? [] : among(listed).filter((address) => !kept.has(address));
   const homes = findHomes(missing, lists.capacity() - (listed.size - unknown.length), set !== null);
   const removed = isWhole ? [] : among(inSet).filter((address) => listed.has(address) || !kept.has(address));
+  const added = renewed.length === 0 ? homes.set : [...renewed, ...homes.set];
   return {
+    name,
     recent: [
       ...unknown.map((address) => ({ list: name, write: `-${listed.get(address)}` })),
       ...homes.list.map(({ address }) => ({ list: name, write: `+${address}` })),
     ],
-    ipset: [
-      ...[...renewed, ...homes.set].map((entry) => addition(name, entry, now)),
-      ...removed.map((address) => `del ${name} ${address}`),
-    ],
+    ipset: [...added.map((entry) => addition(name, entry, now)), ...removed.map((address) => `del ${name} ${address}`)],
     homeless: homes.none.map(({ address }) => address),
-    ends: [...renewed, ...homes.set].map(({ address, expiresAt }) => [name, address, expiresAt] as const),
+    added,
   };
 }
 
 /** The list takes single addresses while it has room, the set the rest. */
 function findHomes(entries: readonly WantedEntry[], room: number, withSet: boolean) {
-  const singles = entries.filter(({ address }) => !address.includes("/"));
-  const list = new Set(singles.slice(0, Math.max(0, room)));
-  const rest = entries.filter((entry) => !list.has(entry));
-  return { list: [...list], set: withSet ? rest : [], none: withSet ? [] : rest };
+  const [list, rest]: [WantedEntry[], WantedEntry[]] = [[], []];
+  for (const entry of entries) (list.length < room && !entry.address.includes("/") ? list : rest).push(entry);
+  return { list, set: withSet ? rest : [], none: withSet ? [] : rest };
 }
 
 function addition(name: string, entry: WantedEntry, now: number): string {

@@ -1,5 +1,8 @@
 import type { EntryPlan, WrittenEnds } from "./timed-entries.ts";
 
+/** What lines added to a set. */
+export type NewEntries = Pick<EntryPlan, "name" | "added">;
+
 /** Remembers with which ends this process wrote entries of sets. */
 export interface EndsMemory {
   readonly ends: WrittenEnds;
@@ -7,7 +10,7 @@ export interface EndsMemory {
    * The lines for `ipset restore` were run.
    * @param now milliseconds since the epoch
    */
-  note(lines: readonly string[], ends: EntryPlan["ends"], now: number): void;
+  note(lines: readonly string[], entries: readonly NewEntries[], now: number): void;
 }
 
 /** So many ends are kept before those that are over are looked for. */
@@ -29,16 +32,18 @@ export function createEndsMemory(): EndsMemory {
 
   return {
     ends: memory,
-    note: (lines, ends, now) => {
+    note: (lines, entries, now) => {
       for (const line of lines) {
         const [command, name = "", address = ""] = line.split(" ", 3);
         if (command === "del") memory.get(name)?.delete(address);
       }
-      for (const [name, address, end] of ends) {
+      for (const { name, added } of entries) {
+        if (added.length === 0) continue;
         const known = memory.get(name) ?? new Map<string, number | null>();
-        memory.set(name, known.set(address, end));
+        memory.set(name, known);
+        for (const { address, expiresAt } of added) known.set(address, expiresAt);
+        size += added.length;
       }
-      size += ends.length;
       if (size > most) forgetEnded(now);
     },
   };

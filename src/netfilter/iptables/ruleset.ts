@@ -41,7 +41,7 @@ export interface RulesetInput {
   readonly withSets: boolean;
   /** Lists and sets that no policy writes to any more, but whose bans still run. */
   readonly retired: readonly BanHome[];
-  /** Policies whose own chains are left out, as the kernel is known to have them. */
+  /** Policies whose own chains are left out, as they are known without being composed. */
   readonly standing?: ReadonlySet<string>;
 }
 

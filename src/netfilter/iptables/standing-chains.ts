@@ -2,6 +2,7 @@ import type { Family } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
 import { ruleText } from "./rule-text.ts";
 import { chainsOfPolicy } from "./ruleset.ts";
+import type { TableChange } from "./table-diff.ts";
 
 /** The own chains of some policies in the words and the order in which iptables lists them, all in one text. */
 export interface ChainsText {
@@ -50,6 +51,25 @@ export function chainsText(policies: readonly Policy[], family: Family): ChainsT
     return end;
   });
   return { policies: policies.map(({ name }) => name), rules: [...over, ...counting].join(""), ends };
+}
+
+/**
+ * A change of a table that makes those of the known chains too, which it has not.
+ * @param change of a table without own chains
+ * @param wanted the policies whose chains it makes
+ */
+export function withKnown(change: TableChange, { policies, rules, ends }: ChainsText, wanted: ReadonlySet<string>): TableChange {
+  const all = kinds.flatMap((kind) => policies.map((policy) => ({ policy, chain: kind + policy })));
+  const made = [...all.entries()].filter(([, { policy }]) => wanted.has(policy));
+  const chains = made.map(([, { chain }]) => chain);
+  const pieces = made.map(([index]) => rules.slice(index === 0 ? 0 : ends[index - 1], ends[index]).trimEnd());
+  const [begin = "*filter", ...rest] = change.lines.slice(0, -1);
+  // All chains are there before the first rule that leads to one.
+  const declarations = chains.map((chain) => `:${chain} - [0:0]`);
+  return {
+    lines: [begin, ...declarations, ...rest, ...pieces, "COMMIT"],
+    found: [...change.found, ...chains.map((chain) => `chain ${chain} missing`)],
+  };
 }
 
 /**

@@ -6,7 +6,7 @@ import { isOwnJump, type SavedTable } from "./saved-table.ts";
 
 /** The change that turns the actual table into the desired one. */
 export interface TableChange {
-  /** Lines for `iptables-restore --noflush`, `*filter` and `COMMIT` included; none when nothing differs. */
+  /** Lines for `iptables-restore --noflush`, or all that are about one chain, `*filter` and `COMMIT` included; none when nothing differs. */
   readonly lines: readonly string[];
   /** What differed, in words. */
   readonly found: readonly string[];

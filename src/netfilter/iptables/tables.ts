@@ -26,8 +26,12 @@ export interface FilterTable {
    * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
    */
   isStill(before: SavedTable, chains: readonly string[]): Promise<boolean>;
-  /** What a table that was read before is after it has taken the lines: the chains that they change are read again. @throws {EnforcementDelayed} */
-  readAfter(before: SavedTable, lines: readonly string[]): Promise<SavedTable>;
+  /**
+   * What a table that was read before is after it has taken the lines: the chains that they change are read again.
+   * @param known those that need no closer look where they are so
+   * @throws {EnforcementDelayed}
+   */
+  readAfter(before: SavedTable, lines: readonly string[], known?: KnownChains): Promise<SavedTable>;
   /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
   readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -175,11 +179,11 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       if (now === undefined || !areSame(now.input, before.input)) return false;
       return ours.every((chain) => areSame(now.own.get(chain) ?? [], before.own.get(chain) ?? []));
     },
-    readAfter: (before, lines) =>
+    readAfter: (before, lines, known) =>
       legible(async () => {
         if (lines.length === 0) return before;
         const { changed, removed } = chainsIn(lines);
-        if (changed.length > manyChains) return read();
+        if (changed.length > manyChains) return read(known && { known: () => known });
         const now = await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);
       }),

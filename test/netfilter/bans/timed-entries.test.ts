@@ -74,7 +74,7 @@ describe("wanted entries", () => {
     await home.bring(entries("192.0.2.1", "192.0.2.2"));
     await home.bring(entries("192.0.2.2"));
     assert.deepEqual([home.listed(), home.inSet()], [[], ["192.0.2.2"]]);
-    assert.deepEqual(await home.plan(entries("192.0.2.2")), { recent: [], ipset: [], homeless: [], ends: [] });
+    assert.deepEqual(await home.plan(entries("192.0.2.2")), { name, recent: [], ipset: [], homeless: [], added: [] });
   });
 
   test("make room before they take more", async () => {
@@ -195,7 +195,7 @@ describe("the time that an entry has left in the set", () => {
   test("does not matter in the list, which the service ends itself", async () => {
     const home = createHome();
     await home.bring(until(5000, "192.0.2.1"));
-    assert.deepEqual(await home.plan(until(900_000, "192.0.2.1")), { recent: [], ipset: [], homeless: [], ends: [] });
+    assert.deepEqual(await home.plan(until(900_000, "192.0.2.1")), { name, recent: [], ipset: [], homeless: [], added: [] });
   });
 });
 
@@ -204,10 +204,11 @@ test("a set that is not there yet takes what the list has no room for", () => {
   lists.keepOnly([]);
   const plan = atOnce(planEntries(name, 4, entries("10.0.0.0/8", "192.0.2.1"), lists, undefined, start));
   assert.deepEqual(plan, {
+    name,
     recent: [{ list: name, write: "+192.0.2.1" }],
     ipset: [`add ${name} 10.0.0.0/8 timeout 0`],
     homeless: [],
-    ends: [[name, "10.0.0.0/8", null]],
+    added: [{ address: "10.0.0.0/8", expiresAt: null }],
   });
 });
 

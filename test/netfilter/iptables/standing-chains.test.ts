@@ -6,7 +6,7 @@ import type { Policy } from "../../../src/domain/policy.ts";
 import { ruleText } from "../../../src/netfilter/iptables/rule-text.ts";
 import { chainsOfPolicy, compileRuleset } from "../../../src/netfilter/iptables/ruleset.ts";
 import { parseSavedBeside, parseSavedTable, type SavedTable } from "../../../src/netfilter/iptables/saved-table.ts";
-import { chainsText } from "../../../src/netfilter/iptables/standing-chains.ts";
+import { chainsText, withKnown } from "../../../src/netfilter/iptables/standing-chains.ts";
 import { diffTable } from "../../../src/netfilter/iptables/table-diff.ts";
 import { samplePolicy } from "../../support/samples.ts";
 import { emptyTable, printTable, restoreLines, type TableModel } from "../../support/table-model.ts";
@@ -134,4 +134,26 @@ test("a comment of more than one line can stand anywhere, and look like anything
 test("a listing without any of the chains is read as a whole", () => {
   const printed = printTable(tableOf([], 4));
   assert.deepEqual(read(printed, [samplePolicy()]), parseSavedTable(printed));
+});
+
+test("an empty table that takes known chains beside the composed rest is the one that takes all of them composed", () => {
+  const cases = fc.record({
+    known: somePolicies(6),
+    others: somePolicies(6),
+    /** How many policies are as they are known. */
+    same: fc.nat({ max: 6 }),
+    family: fc.constantFrom(4 as const, 6 as const),
+  });
+  fc.assert(
+    fc.property(cases, ({ known, others, same, family }) => {
+      const policies = [...known.slice(0, same), ...others.slice(same)];
+      const current = namesOf(active(known.slice(0, same)));
+      const rest = { family, policies, protectedNetworks: [], withSets: true, retired: [], standing: current };
+      const change = diffTable(parseSavedTable(printTable(emptyTable())), compileRuleset(rest), family);
+      const { lines } = withKnown(change, chainsText(active(known), family), current);
+      const [made, right] = [restoreLines(emptyTable(), lines.join("\n")), tableOf(policies, family)];
+      assert.deepEqual(new Map(made), new Map(right));
+    }),
+    { numRuns: 300 },
+  );
 });
