@@ -1,14 +1,11 @@
 import { formatNetwork, isSingleAddress, type Network } from "../../domain/network.ts";
+import { answerReader, attribute, type AnswerEnd as End, find, nest, requestOf, word } from "../netlink/messages.ts";
 import type { TrackedConnection } from "./conntrack-lines.ts";
 
-// Messages of linux/netlink.h, nfnetlink.h and nfnetlink_conntrack.h. Their own numbers are in the byte order of the processor, which is
-// taken to be little-endian: another one's kernel does not answer. Addresses and ports are in that of the network.
+// Messages of linux/nfnetlink_conntrack.h.
 
-/**
- * How an answer ended: `refused` with an error or what nobody understands, `unfiltered` where the kernel tells more than it was asked for, as
- * those before 5.8 do.
- */
-export type AnswerEnd = "done" | "refused" | "unfiltered";
+/** How an answer ended: `unfiltered` where the kernel tells more than it was asked for, as those before 5.8 do. */
+export type AnswerEnd = End | "unfiltered";
 
 /** What the kernel says to one request. */
 export interface DumpAnswer {
@@ -18,17 +15,8 @@ export interface DumpAnswer {
   readonly connections: readonly TrackedConnection[];
 }
 
-const nested = 0x8000;
-const typeBits = 0x3fff;
-const messages = { error: 2, done: 3, connection: 0x100, ask: 0x101 } as const;
-/** NLM_F_REQUEST and NLM_F_DUMP. */
-const asksForAll = 0x301;
-const messageHeader = 16;
-/** Version, family and resource id of `nfgenmsg`. */
-const familyHeader = 4;
-const attributeHeader = 4;
-/** More than the kernel sends at a time. */
-const longestMessage = 65_536;
+/** IPCTNL_MSG_CT_NEW and IPCTNL_MSG_CT_GET of NFNL_SUBSYS_CTNETLINK. */
+const messages = { connection: 0x100, ask: 0x101 } as const;
 const ipv4 = 2;
 const tcp = 6;
 /** CTA_*. */
@@ -57,21 +45,15 @@ export function isFilterable(source: Network): boolean {
 
 /** Asks for the TCP connections that one address has opened. */
 export function dumpRequest(source: Network, sequence: number): Buffer {
-  const body = Buffer.concat([
-    Buffer.of(ipv4, 0, 0, 0),
+  const attributes = [
     nest(
       parts.original,
       nest(tuple.addresses, attribute(sourceOf4, Buffer.from(source.bytes))),
       nest(tuple.protocol, attribute(protocol.number, Buffer.of(tcp))),
     ),
     nest(parts.filter, attribute(filter.original, word(sourceAddress | protocolNumber)), attribute(filter.reply, word(0))),
-  ]);
-  const header = Buffer.alloc(messageHeader);
-  header.writeUInt32LE(messageHeader + body.length, 0);
-  header.writeUInt16LE(messages.ask, 4);
-  header.writeUInt16LE(asksForAll, 6);
-  header.writeUInt32LE(sequence, 8);
-  return Buffer.concat([header, body]);
+  ];
+  return requestOf({ type: messages.ask, of: "all", family: ipv4, attributes }, sequence);
 }
 
 /** Reads the answer to `dumpRequest(source, sequence)`; what belongs to another request is passed over. */
@@ -79,9 +61,6 @@ export function createDumpAnswer(source: Network, sequence: number): DumpAnswer 
   const connections: TrackedConnection[] = [];
   const [asked, text] = [Buffer.from(source.bytes), formatNetwork(source)];
   const seen = new Set<string>();
-  let rest: Buffer = Buffer.alloc(0);
-  let end: AnswerEnd | null = null;
-
   const readConnection = (bytes: Buffer): AnswerEnd | null => {
     const original = find(bytes, parts.original);
     const number = find(bytes, parts.original, tuple.protocol, protocol.number);
@@ -102,79 +81,5 @@ export function createDumpAnswer(source: Network, sequence: number): DumpAnswer 
     return null;
   };
 
-  const read = (message: Buffer): AnswerEnd | null => {
-    if (message.readUInt32LE(8) !== sequence) return null;
-    switch (message.readUInt16LE(4)) {
-      case messages.connection:
-        return readConnection(message.subarray(messageHeader + familyHeader));
-      case messages.done:
-        return message.length >= messageHeader + 4 && message.readInt32LE(messageHeader) < 0 ? "refused" : "done";
-      default:
-        return "refused";
-    }
-  };
-
-  return {
-    connections,
-    take: (piece) => {
-      if (end !== null) return end;
-      const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-      let at = 0;
-      while (end === null && bytes.length - at >= messageHeader) {
-        const length = bytes.readUInt32LE(at);
-        if (length < messageHeader || length > longestMessage) end = "refused";
-        else if (bytes.length - at < aligned(length)) break;
-        else end = read(bytes.subarray(at, at + length));
-        at += aligned(length);
-      }
-      rest = bytes.subarray(at);
-      return end;
-    },
-  };
-}
-
-/** What the attribute holds that a path of types leads to, each within the one before; undefined where there is none, or a length lies. */
-function find(bytes: Buffer, ...path: readonly number[]): Buffer | undefined {
-  let [at, end] = [0, bytes.length];
-  for (const type of path) {
-    let length = lengthAt(bytes, at, end);
-    while (length !== undefined && (bytes.readUInt16LE(at + 2) & typeBits) !== type) {
-      at += aligned(length);
-      length = lengthAt(bytes, at, end);
-    }
-    if (length === undefined) return undefined;
-    end = at + length;
-    at += attributeHeader;
-  }
-  return bytes.subarray(at, end);
-}
-
-/** Of the attribute that begins there, its header included; undefined where none does that ends in time. */
-function lengthAt(bytes: Buffer, at: number, end: number): number | undefined {
-  if (end - at < attributeHeader) return undefined;
-  const length = bytes.readUInt16LE(at);
-  return length < attributeHeader || length > end - at ? undefined : length;
-}
-
-function attribute(type: number, content: Buffer): Buffer {
-  const bytes = Buffer.alloc(aligned(attributeHeader + content.length));
-  bytes.writeUInt16LE(attributeHeader + content.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  content.copy(bytes, attributeHeader);
-  return bytes;
-}
-
-function nest(type: number, ...attributes: readonly Buffer[]): Buffer {
-  return attribute(type | nested, Buffer.concat(attributes));
-}
-
-function word(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-/** Messages and attributes begin at multiples of four bytes. */
-function aligned(length: number): number {
-  return (length + 3) & ~3;
+  return { connections, take: answerReader(sequence, messages.connection, readConnection) };
 }
