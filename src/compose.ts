@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
@@ -19,8 +19,10 @@ import { createComposedRules } from "./netfilter/composed-rules.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
 import { createIpSets } from "./netfilter/ipset/sets.ts";
 import { BackendMissingError, detectBackend } from "./netfilter/iptables/backend.ts";
+import { createGeneration } from "./netfilter/iptables/generation.ts";
 import { isLockHeld } from "./netfilter/iptables/lock.ts";
 import type { TableSessions } from "./netfilter/iptables/tables.ts";
+import { createKeptListings } from "./netfilter/kept-listings.ts";
 import { lockNamespace, NamespaceInUseError } from "./netfilter/namespace-lock.ts";
 import { assertCapabilities, PrivilegeError } from "./netfilter/prerequisites.ts";
 import { createRecentLists } from "./netfilter/recent/list-files.ts";
@@ -133,7 +135,8 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
     const madeBy = sourcesOfBundle();
     const file = createKeptText(config, "composed-rules");
     const onFailure = (error: unknown): void =>
-      log.warn({ reason: String(error) }, "the composed rules could not be kept: the next start will take longer");
+      log.warn({ reason: String(error) }, "the rules could not be kept: the next start will take longer");
+    const listings = createKeptListings({ file: createKeptText(config, "listed-rules"), place: placeOfRules(), onFailure });
     return createFirewall({
       backend,
       version,
@@ -144,6 +147,7 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
       lists,
       sets,
       ...(madeBy !== undefined && { composed: createComposedRules({ file, madeBy, backend, clock: systemClock, onFailure }) }),
+      ...(backend === "nft" && { generation: createGeneration(), listings }),
       clock: systemClock,
       onLongWait,
     });
@@ -158,6 +162,11 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
 function sourcesOfBundle(): string | undefined {
   const file = join(import.meta.dirname, "sources");
   return existsSync(file) ? hash("sha1", readFileSync(file)) : undefined;
+}
+
+/** Another text for each network namespace, and for each boot. */
+function placeOfRules(): string {
+  return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()} ${readlinkSync("/proc/self/ns/net")}`;
 }
 
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */

@@ -1,14 +1,6 @@
 import { createExclusive } from "../domain/exclusive.ts";
 import type { Inspector } from "../domain/inspection.ts";
-import type { Network } from "../domain/network.ts";
-import {
-  type Clock,
-  type Desired,
-  EnforcementDelayed,
-  type Firewall,
-  type PassExtent,
-  type PassReport,
-} from "../domain/ports.ts";
+import { type Desired, EnforcementDelayed, type Firewall, type PassExtent, type PassReport } from "../domain/ports.ts";
 import { inTurns } from "../domain/steps.ts";
 import { createBanPass } from "./ban-pass.ts";
 import { banRoomOf } from "./ban-room.ts";
@@ -17,16 +9,12 @@ import { createBanKeeper } from "./bans/ban-keeper.ts";
 import type { LedgerBan, LedgerState } from "./bans/ban-ledger.ts";
 import type { Reading } from "./bans/reading.ts";
 import { createEndsMemory } from "./bans/written-ends.ts";
-import type { RunCommand } from "./command/run.ts";
-import type { ComposedRules } from "./composed-rules.ts";
 import { createCountWatch } from "./count-watch.ts";
+import type { NetfilterOptions } from "./firewall-options.ts";
 import { createInspector, shadowsOf } from "./inspection.ts";
-import type { IpSets } from "./ipset/sets.ts";
-import type { Backend } from "./iptables/backend.ts";
-import { readBoth } from "./iptables/both-tables.ts";
 import type { KnownChains } from "./iptables/standing-chains.ts";
 import { holdsAsWritten } from "./iptables/table-diff.ts";
-import { createFilterTable, type TableSessions } from "./iptables/tables.ts";
+import { createFilterTable } from "./iptables/tables.ts";
 import { createJointCheck } from "./joint-check.ts";
 import { createKernelLists } from "./kernel-lists.ts";
 import { createKernelView } from "./kernel-view.ts";
@@ -46,30 +34,11 @@ import {
   planPass,
   planSparingly,
 } from "./planning.ts";
-import type { RecentLists } from "./recent/list-files.ts";
 import { createSharedRun } from "./shared-run.ts";
+import { createTableReader } from "./table-reader.ts";
 import { createTrial, ifUnfit, TablesChanged } from "./trial.ts";
 import { withinTime } from "./within-time.ts";
 import { writeEntries } from "./write-entries.ts";
-
-export interface NetfilterOptions {
-  readonly backend: Backend;
-  /** The version of iptables. */
-  readonly version: () => Promise<string>;
-  readonly protectedNetworks: readonly Network[];
-  readonly run: RunCommand;
-  /** Whether a program is found on the PATH. */
-  readonly isThere: (program: string) => boolean;
-  /** Without it, each change of a table starts a program. */
-  readonly sessions?: TableSessions;
-  readonly lists: RecentLists;
-  readonly sets: IpSets;
-  /** Without it, each start composes all rules. */
-  readonly composed?: ComposedRules;
-  readonly clock: Clock;
-  /** Called when programs have something to do that takes them a tenth of a second or more. */
-  readonly onLongWait?: () => void;
-}
 
 /** Milliseconds that whoever asks the kernel something waits for it, when he does not say how long. */
 const patience = 5000;
@@ -94,9 +63,24 @@ export interface NetfilterFirewall extends Firewall {
 
 /** Drives iptables, ip6tables, the xt_recent lists and ipset. */
 export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
-  const { backend, version, protectedNetworks, run, isThere, sessions, lists, sets, composed, clock, onLongWait } = options;
+  const {
+    backend,
+    version,
+    protectedNetworks,
+    run,
+    isThere,
+    sessions,
+    lists,
+    sets,
+    composed,
+    generation,
+    listings,
+    clock,
+    onLongWait,
+  } = options;
   const tables = { 4: createFilterTable(4, backend, run, sessions), 6: createFilterTable(6, backend, run, sessions) };
-  const readNow = (known?: Parameters<typeof readBoth>[2]) => readBoth(tables, last.tables(), known);
+  const reader = createTableReader({ tables, ...(generation && { generation }), ...(listings && { listings }), clock });
+  const readNow = (known?: () => KnownChains | null) => reader.read(last.tables(), known);
   const kernelLists = createKernelLists({ lists, sets, clock });
   // Whoever asks the kernel what it would do must not see a pass half way.
   const exclusive = createExclusive();
@@ -114,7 +98,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   const onSent = (): void => {
     if (backend === "legacy" && keeper.policies().length > manyPolicies) onLongWait?.();
   };
-  const writer = createPlanWriter({ tables, sets, kernelLists, endsMemory, counts, clock, onSent });
+  const writer = createPlanWriter({ tables, reader, sets, kernelLists, endsMemory, counts, clock, onSent });
 
   const actualOf = (found: Actual["tables"], reading: Reading, running: readonly LedgerBan[]): Actual => ({
     tables: found,
@@ -234,6 +218,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     verified ||= wrote;
     const isOfUse = planned.isWhole && reading.sets !== null && desired.policies.length > manyPolicies;
     if (isOfUse) void composed?.keep(desired.policies);
+    reader.note(desired.policies.length > manyPolicies);
     const taken = removals.ipset.length + removals.recent.length;
     return {
       writes: taken + writesOf(planned),
@@ -258,10 +243,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   );
 
   return {
-    prepare: () => {
-      for (const family of families) tables[family].prepare();
-    },
-    leave: async () => composed?.finish(),
+    prepare: reader.prepare,
+    leave: async () => void (await Promise.all([composed?.finish(), reader.finish()])),
     inspector: createInspector({ backend, version, run, isThere, lists, kernelLists, counts }),
     recall: keeper.ledger.recall,
     check: (desired) => withinTime(checkPatience, () => jointCheck(desired)),

@@ -68,9 +68,8 @@ export function createLastPass(filterTables: Readonly<Record<4 | 6, Pick<FilterT
     note: (found, plan, policies) => {
       wordForWord ||= families.every((family) => holdsAsWritten(found[family], plan.chains[family], family));
       const after = (family: 4 | 6): SavedTable => {
-        const isChanged = plan.tables[family].length > 0;
-        if (!isChanged && found[family] === tables?.[family]) return found[family];
-        return { ...tableAfter(found[family], plan.chains[family], family), ...(isChanged && { listing: undefined }) };
+        if (plan.tables[family].length === 0) return found[family];
+        return { ...tableAfter(found[family], plan.chains[family], family), listing: undefined };
       };
       tables = wordForWord && plan.isWhole ? { 4: after(4), 6: after(6) } : null;
       [left, held] = [plan, policies];

@@ -11,9 +11,11 @@ import type { FilterTable } from "./iptables/tables.ts";
 import type { KernelLists } from "./kernel-lists.ts";
 import { allChains, type Plan } from "./plan.ts";
 import { type Actual, families } from "./planning.ts";
+import type { TableReader } from "./table-reader.ts";
 
 export interface PlanWriterOptions {
   readonly tables: Readonly<Record<Family, FilterTable>>;
+  readonly reader: Pick<TableReader, "manner" | "changing">;
   readonly sets: IpSets;
   readonly kernelLists: KernelLists;
   readonly endsMemory: EndsMemory;
@@ -62,7 +64,7 @@ function bansApart(lines: readonly string[]): readonly [readonly string[], reado
 }
 
 export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
-  const { tables, sets, kernelLists, endsMemory, counts, clock, onSent } = options;
+  const { tables, reader, sets, kernelLists, endsMemory, counts, clock, onSent } = options;
   /** With the monotonic time at which it is tried again. */
   const stuck = new Map<string, number>();
 
@@ -124,6 +126,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     await Promise.allSettled([restoring, applyToEach(firstLists)]);
     await restoring;
     noteWrites(plan.tables);
+    reader.changing();
     const filling = restoreSets(bans, plan.entries);
     // What the kernel refuses is more than what is late.
     const outcomes = await Promise.allSettled([applyToEach(plan.tables, onSent), filling]);
@@ -132,7 +135,8 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   };
 
   const verify = async (plan: Plan, before: Actual["tables"], known?: KnownChains): Promise<void> => {
-    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family], known);
+    const manner = await reader.manner(known);
+    const readAfter = (family: Family) => tables[family].readAfter(before[family], plan.tables[family], manner);
     const [four, six] = await Promise.all([readAfter(4), readAfter(6)]);
     const found = { 4: four, 6: six };
     for (const family of families) {

@@ -1,4 +1,4 @@
-import { readFileSync, rename, statfs, unlink, writeFile } from "node:fs";
+import { readFileSync, rename, rm, statfs, unlink, writeFile } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -8,6 +8,8 @@ export interface KeptText {
   read(): string | undefined;
   /** Replaces it as a whole. Rejects when it can't be written, and where the database may need the room. */
   write(text: string): Promise<void>;
+  /** Does nothing where there is none. */
+  remove(): Promise<void>;
 }
 
 /** Bytes of free space under which nothing is written. */
@@ -36,5 +38,6 @@ export function createKeptText({ stateDirectory }: { readonly stateDirectory: st
         throw error;
       }
     },
+    remove: () => promisify(rm)(file, { force: true }),
   };
 }

@@ -1,6 +1,5 @@
 // The connections of one address, picked by the kernel (socat) or out of /proc: the same either way.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { trackConnections } from "../../bench/load/tracked-connections.ts";
@@ -8,6 +7,7 @@ import { formatNetwork, parseAddress } from "../../src/domain/network.ts";
 import { openProgram } from "../../src/netfilter/command/run.ts";
 import { parseConntrackLine } from "../../src/netfilter/conntrack/conntrack-lines.ts";
 import { createFilteredDump } from "../../src/netfilter/conntrack/filtered-dump.ts";
+import { childrenOf, nameOf } from "../support/children.ts";
 import { createDirectory, linkPrograms, type TemporaryDirectory } from "../support/directories.ts";
 import { families, forBackends } from "../support/kernel.ts";
 import { createScene, type Scene } from "../support/scene.ts";
@@ -17,13 +17,6 @@ const [limited, other] = [5720, 5721];
 /** More than those of which the service reads the table rather than to start a program. */
 const tracked = 6000;
 const [first, second, third] = [20_001, 20_002, 20_003];
-
-/** The names of the programs that a process has started and that run on. */
-function childrenOf(pid: number): readonly string[] {
-  return readdirSync(`/proc/${pid}/task`)
-    .flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean))
-    .map((child) => readFileSync(`/proc/${child}/comm`, "utf8").trim());
-}
 
 forBackends((backend) => {
   for (const hasSocat of [true, false]) {
@@ -58,7 +51,10 @@ forBackends((backend) => {
           const closed = await traffic.hold(source(second), limited, 2);
           await traffic.close(closed);
           assert.deepEqual([await counted(first), await counted(second), await counted(third)], [[3], [1], [4]]);
-          assert.equal(childrenOf(service.pid()).includes("socat"), hasSocat);
+          assert.equal(
+            childrenOf(service.pid()).some((child) => nameOf(child) === "socat"),
+            hasSocat,
+          );
           const { severed } = await api.putBan(source(first));
           assert.equal(severed, 5);
           assert.deepEqual(await counted(first), [0]);

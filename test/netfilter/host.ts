@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { Grace, OperatorBan } from "../../src/domain/ban.ts";
 import { type Family, parseNetwork } from "../../src/domain/network.ts";
 import type { Policy } from "../../src/domain/policy.ts";
@@ -8,6 +9,7 @@ import { createComposedRules } from "../../src/netfilter/composed-rules.ts";
 import { createFirewall } from "../../src/netfilter/firewall.ts";
 import { createIpSets } from "../../src/netfilter/ipset/sets.ts";
 import type { Backend } from "../../src/netfilter/iptables/backend.ts";
+import { createKeptListings } from "../../src/netfilter/kept-listings.ts";
 import { createFakeRecentLists } from "../support/fake-recent-lists.ts";
 import { createSimulatedIpset } from "../support/simulated-ipset.ts";
 import { createSimulatedIptables } from "../support/simulated-iptables.ts";
@@ -43,6 +45,8 @@ export interface HostOptions {
   /** Where a start leaves its rules for the next one. */
   readonly kept?: Kept;
   readonly onLongWait?: () => void;
+  /** Whether the kernel tells how many changes it has taken, and where a start leaves what was listed for the next one. */
+  readonly counted?: { text?: string };
 }
 
 /** A text that a start leaves for the next one, and how many policies that found as they were when it was written. */
@@ -60,6 +64,7 @@ export function createHost({
   withTurns = false,
   kept,
   onLongWait,
+  counted,
 }: HostOptions = {}) {
   const testClock = createTestClock();
   let wallShift = 0;
@@ -101,6 +106,21 @@ export function createHost({
     };
     return { ...composed, known };
   };
+  const listingsIn = (place: NonNullable<HostOptions["counted"]>) =>
+    createKeptListings({
+      file: {
+        read: () => place.text,
+        write: async (text) => {
+          place.text = text;
+        },
+        remove: async () => {
+          delete place.text;
+        },
+      },
+      place: "here",
+      onFailure: assert.ifError,
+    });
+  const generation = { current: async () => kernel.generation(), prepare: () => undefined };
   const start = () =>
     createFirewall({
       backend,
@@ -113,6 +133,7 @@ export function createHost({
       ...(withSessions && { sessions: { open, lockHeld: () => false } }),
       ...(kept && { composed: composedIn(kept) }),
       ...(onLongWait && { onLongWait }),
+      ...(counted && { generation, listings: listingsIn(counted) }),
       clock,
     });
   const firewall = start();

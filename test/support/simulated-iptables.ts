@@ -35,6 +35,8 @@ export interface SimulatedIptables {
   afterNextRestore(callback: () => void): void;
   /** What the other tables (`raw`, `mangle`) of a family print; a table that was not set is not known to the kernel. */
   setOtherTable(family: Family, table: string, ...rules: readonly string[]): void;
+  /** How many changes the tables have taken, as nftables counts them. */
+  generation(): number;
   /** Whether any rule, of any family, matches or fills this set. */
   namesSet(set: string): boolean;
   /** From now on the programs of `family`, by default of both, do this; `null`: their work. */
@@ -65,6 +67,7 @@ export function createSimulatedIptables({
   const applied: { readonly family: Family; readonly text: string }[] = [];
   const otherTables = new Map<string, string>();
   let whenRestored: () => void = () => undefined;
+  let generation = 1;
 
   const allRules = (): readonly string[] =>
     families.flatMap((each) => [...tables[each].values()].flat().map((rule) => rule.text));
@@ -76,6 +79,7 @@ export function createSimulatedIptables({
   const change = (family: Family, text: string): void => {
     assertSets(text.replaceAll(/^-D .*$/gm, ""));
     tables[family] = restoreLines(tables[family], text);
+    generation += 1;
     const texts = allRules();
     onListsNamed?.(new Set(texts.flatMap((each) => [...each.matchAll(/ --name (\S+)/g)].map(([, name]) => name ?? ""))));
   };
@@ -136,6 +140,7 @@ export function createSimulatedIptables({
     invocations,
     restores: (family) => applied.filter((one) => family === undefined || one.family === family).map((one) => one.text),
     table: (family) => tables[family],
+    generation: () => generation,
     namesSet: (set) => allRules().some((text) => setsNamed(text).includes(set)),
     setOtherTable: (family, table, ...rules) => {
       otherTables.set(

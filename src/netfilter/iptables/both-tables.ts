@@ -12,15 +12,27 @@ export interface TablesReading {
   readonly asked: Promise<void>;
 }
 
-/** Reads the tables of both families. @param known and @param before see `ReadingManner` */
+/** What can spare a reading of both; see `ReadingManner`. */
+export interface BothManner {
+  readonly known?: () => KnownChains | null;
+  readonly generation?: Promise<number | undefined>;
+  /** What the tables are listed as at a generation, where that is known. */
+  readonly listings?: (generation: number | undefined) => Readonly<Record<Family, string>> | undefined;
+}
+
+/** Reads the tables of both families. */
 export function readBoth(
   of: Readonly<Record<Family, FilterTable>>,
   before: SavedTables | null,
-  known?: () => KnownChains | null,
+  { known, generation, listings }: BothManner = {},
 ): TablesReading {
   const [four, six] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const read = (family: Family, onAsked: () => void): Promise<SavedTable> =>
-    of[family].read({ ...(known && { known }), onAsked, before: before?.[family] });
+  const read = async (family: Family, onAsked: () => void): Promise<SavedTable> => {
+    const manner = { ...(known && { known }), onAsked, before: before?.[family] };
+    if (generation === undefined) return of[family].read(manner);
+    const at = await generation;
+    return of[family].read({ ...manner, generation: at, listing: listings?.(at)?.[family] });
+  };
   const reading = Promise.all([read(4, four.resolve), read(6, six.resolve)]);
   const tables = reading.then(([four, six]) => ({ 4: four, 6: six }));
   const asked = Promise.race([Promise.all([four.promise, six.promise]), Promise.allSettled([tables])]);

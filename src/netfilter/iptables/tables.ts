@@ -21,6 +21,8 @@ import { areSame } from "./table-diff.ts";
 export interface FilterTable {
   /** @throws {EnforcementDelayed} when the list can't be had now */
   read(manner?: ReadingManner): Promise<SavedTable>;
+  /** The last list, as long as this service has changed nothing since. */
+  listing(): Listing | undefined;
   /**
    * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
    * of rules are not. False as well where that can't be told sooner than by reading the table. @throws {EnforcementDelayed}
@@ -28,10 +30,10 @@ export interface FilterTable {
   isStill(before: SavedTable, chains: readonly string[]): Promise<boolean>;
   /**
    * What a table that was read before is after it has taken the lines: the chains that they change are read again.
-   * @param known those that need no closer look where they are so
+   * @param manner for a reading of the whole table
    * @throws {EnforcementDelayed}
    */
-  readAfter(before: SavedTable, lines: readonly string[], known?: KnownChains): Promise<SavedTable>;
+  readAfter(before: SavedTable, lines: readonly string[], manner?: ReadingManner): Promise<SavedTable>;
   /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
   readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -48,8 +50,18 @@ export interface ReadingManner {
   readonly known?: () => KnownChains | null;
   /** Called when a program is at work at the list. */
   readonly onAsked?: () => void;
-  /** The table as it was: where the list has the same words as then, it is this very object. */
+  /** The table as it was: where the list has the same words as then, or nothing has changed since, it is this very object. */
   readonly before?: SavedTable | undefined;
+  /** What `Generation` tells, asked for before; a table that was listed at the same one is not listed again. */
+  readonly generation?: number | undefined;
+  /** What the table is known to be listed as. */
+  readonly listing?: string | undefined;
+}
+
+/** What a table was listed as, and what `Generation` told before that. */
+export interface Listing {
+  readonly text: string;
+  readonly generation: number;
 }
 
 /** Sessions, and what one has to know before it is asked. */
@@ -148,13 +160,27 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     const chains = known();
     return chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
   };
-  const read = async ({ known = () => null, onAsked, before }: ReadingManner = {}): Promise<SavedTable> => {
+  /** The generations at which tables were listed, or one before. */
+  const seenAt = new WeakMap<SavedTable, number>();
+  let last: Listing | undefined;
+
+  const readNow = async ({ known = () => null, onAsked, before, generation, listing }: ReadingManner): Promise<SavedTable> => {
     const question = ["*filter", "-S", "COMMIT"];
-    const output = await told(question, undefined, { onSent: onAsked, expected: before?.listing });
+    const output = listing ?? (await told(question, undefined, { onSent: onAsked, expected: before?.listing }));
     if (output === undefined) return saved(known, onAsked);
+    last = generation === undefined ? undefined : { text: output, generation };
     const chains = known();
     if (chains !== null) return parseListedBeside(output, chains.texts[family], chains.current);
     return before?.listing === output ? before : { ...parseListedTable(output), listing: output };
+  };
+
+  const read = async (manner: ReadingManner = {}): Promise<SavedTable> => {
+    const { before, generation } = manner;
+    if (before !== undefined && generation !== undefined && seenAt.get(before) === generation) return before;
+    const table = await readNow(manner);
+    // What the kernel has not said itself serves once.
+    if (generation !== undefined && manner.listing === undefined) seenAt.set(table, generation);
+    return table;
   };
 
   const legible = async <Result>(reading: () => Promise<Result>): Promise<Result> => {
@@ -167,6 +193,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
   return {
     read: (manner) => legible(() => read(manner)),
+    listing: () => last,
     isStill: async (before, chains) => {
       const ours = [...new Set(chains)].filter((chain) => before.own.has(chain));
       if (ours.length > manyChains) return false;
@@ -179,11 +206,11 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       if (now === undefined || !areSame(now.input, before.input)) return false;
       return ours.every((chain) => areSame(now.own.get(chain) ?? [], before.own.get(chain) ?? []));
     },
-    readAfter: (before, lines, known) =>
+    readAfter: (before, lines, manner) =>
       legible(async () => {
         if (lines.length === 0) return before;
         const { changed, removed } = chainsIn(lines);
-        if (changed.length > manyChains) return read(known && { known: () => known });
+        if (changed.length > manyChains) return read(manner);
         const now = await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);
       }),
@@ -205,7 +232,10 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       await restore(lines, testing, ["--test"]);
     },
     prepare: () => restoring?.prepare(),
-    apply: (lines, onSent) => restore(lines, restoring, [], onSent),
+    apply: (lines, onSent) => {
+      last = undefined;
+      return restore(lines, restoring, [], onSent);
+    },
   };
 }
 

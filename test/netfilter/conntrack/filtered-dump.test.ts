@@ -1,64 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseNetwork } from "../../../src/domain/network.ts";
-import { type CommandResult, type OpenProgram, openProgram } from "../../../src/netfilter/command/run.ts";
+import { openProgram } from "../../../src/netfilter/command/run.ts";
 import { createFilteredDump } from "../../../src/netfilter/conntrack/filtered-dump.ts";
 import { eventually } from "../../support/eventually.ts";
+import { type Behaviour, createTalkingPrograms } from "../netlink/talking-programs.ts";
 import { altered, answering, closedOne, end, openOne, refusal } from "./answers.ts";
 
 const source = parseNetwork("10.9.0.7");
 const open = { source: "10.9.0.7", destination: "192.0.2.1", port: 3306 };
 
-/** What a program does with a request of that number: says some things, or ends. */
-type Behaviour = (sequence: number) => readonly Buffer[] | "ends";
 const answers: Behaviour = (sequence) => [openOne, closedOne, end].map((message) => answering(sequence, message));
 
 /** A dump over programs that do as they are told, and what became of these. */
 function createDump(behaviour: Behaviour, options: { readonly idleLimit?: number } = {}) {
-  let now = 0;
-  let current = behaviour;
-  const started: string[] = [];
-  const ended: string[] = [];
-  let endLast: () => void = () => undefined;
-  const startProgram = (file: string, args: readonly string[]): OpenProgram => {
-    started.push([file, ...args].join(" "));
-    const { promise, resolve } = Promise.withResolvers<CommandResult>();
-    let listener: Parameters<OpenProgram["listen"]>[0] | undefined;
-    const finish = (how: string): void => {
-      ended.push(how);
-      resolve({ exitCode: 0, stdout: "", stderr: "" });
-    };
-    endLast = () => finish("by itself");
-    return {
-      pid: 1,
-      write: (text) => {
-        const said = current(Buffer.from(text, "latin1").readUInt32LE(8));
-        if (said === "ends") finish("by itself");
-        else for (const piece of said) setImmediate(() => listener?.output(piece.toString("latin1")));
-      },
-      listen: (next) => {
-        listener = next;
-        return () => {
-          listener = undefined;
-        };
-      },
-      close: () => finish("closed"),
-      kill: () => finish("killed"),
-      ended: promise,
-    };
-  };
-  return {
-    started,
-    ended,
-    dump: createFilteredDump({ open: startProgram, monotonic: () => now, patience: 50, ...options }),
-    become: (next: Behaviour) => {
-      current = next;
-    },
-    pass: (milliseconds: number) => {
-      now += milliseconds;
-    },
-    endProgram: () => endLast(),
-  };
+  const programs = createTalkingPrograms(behaviour);
+  const dump = createFilteredDump({ open: programs.open, monotonic: programs.monotonic, patience: 50, ...options });
+  return { ...programs, dump };
 }
 
 describe("a dump", () => {
