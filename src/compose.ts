@@ -136,7 +136,9 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
     const file = createKeptText(config, "composed-rules");
     const onFailure = (error: unknown): void =>
       log.warn({ reason: String(error) }, "the rules could not be kept: the next start will take longer");
-    const listings = createKeptListings({ file: createKeptText(config, "listed-rules"), place: placeOfRules(), onFailure });
+    const place = backend === "nft" ? placeOfRules() : undefined;
+    const listings =
+      place === undefined ? undefined : createKeptListings({ file: createKeptText(config, "listed-rules"), place, onFailure });
     return createFirewall({
       backend,
       version,
@@ -147,7 +149,8 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
       lists,
       sets,
       ...(madeBy !== undefined && { composed: createComposedRules({ file, madeBy, backend, clock: systemClock, onFailure }) }),
-      ...(backend === "nft" && { generation: createGeneration(), listings }),
+      ...(backend === "nft" && { generation: createGeneration() }),
+      ...(listings && { listings }),
       clock: systemClock,
       onLongWait,
     });
@@ -164,9 +167,13 @@ function sourcesOfBundle(): string | undefined {
   return existsSync(file) ? hash("sha1", readFileSync(file)) : undefined;
 }
 
-/** Another text for each network namespace, and for each boot. */
-function placeOfRules(): string {
-  return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()} ${readlinkSync("/proc/self/ns/net")}`;
+/** Another text for each network namespace, and for each boot; undefined where that can't be told. */
+function placeOfRules(): string | undefined {
+  try {
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()} ${readlinkSync("/proc/self/ns/net")}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Ends what is in flight; who has not finished sending a request by then is cut off. */

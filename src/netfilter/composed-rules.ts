@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { Family } from "../domain/network.ts";
 import { comparePolicies, type Policy, type PolicySpec } from "../domain/policy.ts";
 import type { Clock } from "../domain/ports.ts";
@@ -7,13 +6,7 @@ import type { Backend } from "./iptables/backend.ts";
 import { ruleText } from "./iptables/rule-text.ts";
 import { chainsOfPolicy } from "./iptables/ruleset.ts";
 import { chainsText, type KnownChains } from "./iptables/standing-chains.ts";
-
-/** Where a text outlasts the process. It may be lost. */
-export interface TextFile {
-  /** What was written last; undefined where there is nothing. */
-  read(): string | undefined;
-  write(text: string): Promise<void>;
-}
+import { seal, type TextFile, unseal } from "./sealed-text.ts";
 
 export interface ComposedRulesOptions {
   readonly file: TextFile;
@@ -116,9 +109,7 @@ function* compose(policies: readonly Policy[], made: string): Steps<string> {
     ends: { 4: texts[4].ends, 6: texts[6].ends },
   };
   yield;
-  const text = `${JSON.stringify(heading)}\n${texts[4].rules}${texts[6].rules}`;
-  yield;
-  return `${hash("sha1", text)}\n${text}`;
+  return seal(heading, `${texts[4].rules}${texts[6].rules}`);
 }
 
 /** All that the chains of a policy depend on. */
@@ -130,12 +121,11 @@ function termsOf({ protocol, ports, maxConnections, countPer, ban, rejectWith, e
 
 /** Undefined for a text that is not whole, or not of this code. */
 function parse(kept: string | undefined, made: string): Parsed | undefined {
-  const [first = "", second = ""] = /^([0-9a-f]{40})\n(.*)\n/.exec(kept ?? "")?.slice(1) ?? [];
-  const text = (kept ?? "").slice(first.length + 1);
-  if (first === "" || hash("sha1", text) !== first) return undefined;
+  const { heading, body } = unseal(kept) ?? {};
+  if (heading === undefined || body === undefined) return undefined;
   try {
-    const heading = JSON.parse(second) as Heading;
-    return heading.made === made ? parsed(heading, text.slice(second.length + 1)) : undefined;
+    const ours = heading as Heading;
+    return ours.made === made ? parsed(ours, body) : undefined;
   } catch {
     // Other code may have written it in another form.
     return undefined;

@@ -1,11 +1,9 @@
-import { hash } from "node:crypto";
+import { createExclusive } from "../domain/exclusive.ts";
 import type { Family } from "../domain/network.ts";
+import { seal, type TextFile, unseal } from "./sealed-text.ts";
 
-/** Where a text outlasts the process. It may be lost. */
-export interface RemovableText {
-  /** What was written last; undefined where there is nothing. */
-  read(): string | undefined;
-  write(text: string): Promise<void>;
+/** A text that can be taken away again. */
+export interface RemovableText extends TextFile {
   remove(): Promise<void>;
 }
 
@@ -20,7 +18,7 @@ export interface Listings {
  * the same again.
  */
 export interface KeptListings {
-  /** Null where there is nothing of use. Reads a file, the first time. */
+  /** What the start before has kept; null where that is of no use. */
   known(): Listings | null;
   /** Keeps these instead, if they are of another generation than what is kept; null: what is kept is of no use any more. Never rejects. */
   keep(listings: Listings | null): Promise<void>;
@@ -34,7 +32,7 @@ export interface KeptListingsOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** What is behind the first line. */
+/** What is behind the checksum. */
 interface Heading {
   readonly place: string;
   readonly generation: number;
@@ -43,54 +41,48 @@ interface Heading {
 }
 
 export function createKeptListings({ file, place, onFailure }: KeptListingsOptions): KeptListings {
-  let read: Listings | null | undefined;
-  let keptAt: number | undefined;
+  /** Two writings at once would get in each other's way. */
+  const exclusive = createExclusive();
+  /** The generation of what is kept; null: nothing is; undefined: nobody knows. */
+  let keptAt: number | null | undefined;
   let failed = false;
 
   const write = async (listings: Listings | null): Promise<void> => {
+    const wanted = listings?.generation ?? null;
+    if (wanted === keptAt) return;
     try {
       await (listings === null ? file.remove() : file.write(textOf(listings, place)));
-      failed = false;
+      [keptAt, failed] = [wanted, false];
     } catch (error) {
       if (!failed) onFailure(error);
-      failed = true;
-      keptAt = undefined;
+      [keptAt, failed] = [undefined, true];
     }
   };
 
   return {
     known: () => {
-      if (read !== undefined) return read;
-      read = parse(file.read(), place);
-      keptAt = read?.generation;
-      return read;
+      const found = parse(file.read(), place);
+      keptAt = found?.generation;
+      return found;
     },
-    keep: async (listings) => {
-      read = null;
-      if (listings?.generation === keptAt) return;
-      keptAt = listings?.generation;
-      await write(listings);
-    },
+    keep: (listings) => exclusive(() => write(listings)),
   };
 }
 
 function textOf({ generation, texts }: Listings, place: string): string {
   const heading: Heading = { place, generation, lengths: [texts[4].length, texts[6].length] };
-  const text = `${JSON.stringify(heading)}\n${texts[4]}${texts[6]}`;
-  return `${hash("sha1", text)}\n${text}`;
+  return seal(heading, `${texts[4]}${texts[6]}`);
 }
 
 /** Null for a text that is not whole, or of another place. */
 function parse(kept: string | undefined, place: string): Listings | null {
-  const [first = "", second = ""] = /^([0-9a-f]{40})\n(.*)\n/.exec(kept ?? "")?.slice(1) ?? [];
-  const text = (kept ?? "").slice(first.length + 1);
-  if (first === "" || hash("sha1", text) !== first) return null;
+  const { heading, body } = unseal(kept) ?? {};
+  if (heading === undefined || body === undefined) return null;
   try {
-    const heading = JSON.parse(second) as Heading;
-    const begin = second.length + 1;
-    const [four, six] = heading.lengths;
-    if (heading.place !== place || begin + four + six !== text.length) return null;
-    return { generation: heading.generation, texts: { 4: text.slice(begin, begin + four), 6: text.slice(begin + four) } };
+    const ours = heading as Heading;
+    const [four, six] = ours.lengths;
+    if (ours.place !== place || four + six !== body.length) return null;
+    return { generation: ours.generation, texts: { 4: body.slice(0, four), 6: body.slice(four) } };
   } catch {
     // Other code may have written it in another form.
     return null;

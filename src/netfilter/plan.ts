@@ -26,7 +26,7 @@ export interface Plan {
   readonly misshapenSets: readonly string[];
   /** Bans that are put back, in `ipset` or `recent`. */
   readonly returns: readonly Return[];
-  /** The rules that stand afterwards, but for those of policies that are `standing` in the tables it was made for. */
+  /** The rules that stand afterwards, but for those of policies that are `standing` in the tables it was made for, or made in the words that are kept. */
   readonly chains: Readonly<Record<Family, Chains>>;
   /** Whether those are all. */
   readonly isWhole: boolean;

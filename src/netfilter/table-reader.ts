@@ -16,10 +16,10 @@ export interface TableReaderOptions {
 
 /** Reads the tables of both families, and spares what nothing can have changed since. */
 export interface TableReader {
-  /** @param before as they were @param known see `ReadingManner` */
-  read(before: SavedTables | null, known?: () => KnownChains | null): TablesReading;
+  /** @param before as they were @param chains see `ReadingManner.known` */
+  read(before: SavedTables | null, chains?: () => KnownChains | null): TablesReading;
   /** How tables that were just changed are to be read as a whole. */
-  manner(known?: KnownChains): Promise<ReadingManner>;
+  manner(chains?: KnownChains): Promise<ReadingManner>;
   /** Starts what a first reading asks. */
   prepare(): void;
   /** Starts what is asked behind a change. */
@@ -32,15 +32,27 @@ export interface TableReader {
 
 /** Milliseconds after which what is the same as ever is kept. */
 const stableTime = 30_000;
+/**
+ * Milliseconds for which nothing is listed because of a number alone. The kernel raises it just before a change takes effect, and who lists at that very
+ * moment gets the rules from before.
+ */
+const longestTrust = 60_000;
 const ascii = /^[\0-\x7f]*$/;
 
 export function createTableReader({ tables, generation, listings, clock }: TableReaderOptions): TableReader {
   /** A start that knows nothing does not wait for the program that tells the generation. */
   let isFirst = true;
+  let freshAt = clock.monotonic();
   let seen: { readonly generation: number; readonly at: number } | undefined;
-  let useful = false;
+  let useful: boolean | undefined;
 
-  const recalled = (): Listings | null => (isFirst && generation !== undefined ? (listings?.known() ?? null) : null);
+  /** What the start before has kept, until it has been made use of. */
+  let known: Listings | null | undefined;
+  const recalled = (): Listings | null => {
+    if (!isFirst || generation === undefined) return null;
+    if (known === undefined) known = listings?.known() ?? null;
+    return known;
+  };
 
   /** What was listed last, where both families were at the same generation. */
   const listed = (): Listings | null => {
@@ -55,18 +67,21 @@ export function createTableReader({ tables, generation, listings, clock }: Table
   };
 
   return {
-    read: (before, known) => {
+    read: (before, chains) => {
       const kept = recalled();
       const asks = !isFirst || kept !== null;
-      isFirst = false;
+      [isFirst, known] = [false, null];
       const current = asks ? generation?.current() : undefined;
+      const isFresh = clock.monotonic() - freshAt >= longestTrust;
+      if (isFresh) freshAt = clock.monotonic();
       return readBoth(tables, before, {
-        ...(known && { known }),
+        ...(chains && { known: chains }),
         ...(current && { generation: current }),
+        isFresh,
         listings: (at) => (kept?.generation === at ? kept?.texts : undefined),
       });
     },
-    manner: async (known) => ({ ...(known && { known: () => known }), generation: await generation?.current() }),
+    manner: async (chains) => ({ ...(chains && { known: () => chains }), generation: await generation?.current() }),
     prepare: () => {
       if (recalled() !== null) generation?.prepare();
       else for (const table of [tables[4], tables[6]]) table.prepare();
@@ -82,8 +97,7 @@ export function createTableReader({ tables, generation, listings, clock }: Table
       else if (isSame && seen !== undefined && clock.monotonic() - seen.at >= stableTime) void keep(found);
     },
     finish: async () => {
-      const found = listed();
-      if (useful && found !== null) await keep(found);
+      if (useful !== undefined) await keep(useful ? listed() : null);
     },
   };
 }

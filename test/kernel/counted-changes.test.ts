@@ -121,7 +121,8 @@ forBackendsSideBySide((backend) => {
           const said = service.logs().length;
           await service.restart();
           const started = (): string => service.logs().slice(said);
-          assert.match(started(), /"msg":"the kernel is in step"/);
+          await eventually("it is in step", () => started().includes('"msg":"the kernel is in step"'));
+          assert.doesNotMatch(started().split('"msg":"the kernel is in step"')[0] ?? "", / fails/);
           await eventually("the look after it misses the programs", () => /iptables-nft-save fails/.test(started()), {
             within: 10_000,
           });

@@ -160,6 +160,27 @@ for (const backend of ["nft", "legacy"] as const)
     assert.deepEqual(rulesOf(host), right);
   });
 
+test("a kernel that prints some of the kept rules in other words holds them all the same", async () => {
+  const kept: Kept = {};
+  const host = await runningHost({ kept, withSessions: true });
+  host.flush();
+  const inOtherWords = (): void => {
+    const [, rules = []] = host.rules(4).find(([chain]) => chain === "CLD-O-p-7") ?? [];
+    if (rules.length === 0) host.kernel.afterNextRestore(inOtherWords);
+    else host.kernel.edit(4, "-F CLD-O-p-7", ...rules.map((rule) => `-A CLD-O-p-7 ${rule.replaceAll(" --rsource", "")}`));
+  };
+  host.kernel.afterNextRestore(inOtherWords);
+  const next = host.restarted();
+  assert.deepEqual((await next.converge(desire(policies))).found.length > 0, true);
+  assert.doesNotMatch(
+    host
+      .rules(4)
+      .find(([chain]) => chain === "CLD-O-p-7")?.[1]
+      .join() ?? "--rsource",
+    /--rsource/,
+  );
+});
+
 test("a kernel that does not take kept rules is told in the first pass, and the next one composes them", async () => {
   const kept: Kept = {};
   const host = await runningHost({ kept });

@@ -82,6 +82,23 @@ test("what is of no use any more is removed, once", async () => {
   assert.deepEqual([file.file.text, file.file.removals, kept.known()], [undefined, 1, null]);
 });
 
+test("what is kept while something else is being written comes after it", async () => {
+  const file = createFile();
+  const kept = keptIn(file);
+  const writes = [kept.keep(listings), kept.keep(null), kept.keep({ ...listings, generation: 8 }), kept.keep(null)];
+  assert.equal(file.file.removals, 0);
+  await Promise.all(writes);
+  assert.deepEqual([file.file.text, file.file.writes, file.file.removals], [undefined, 2, 2]);
+});
+
+test("of a text that can't be used nothing is left once it is known that there is nothing else to keep", async () => {
+  const file = createFile("something");
+  const kept = keptIn(file);
+  assert.equal(kept.known(), null);
+  await kept.keep(null);
+  assert.equal(file.file.text, undefined);
+});
+
 describe("a text that can't be written", () => {
   test("is told once, tried again, and told again when it could be written meanwhile", async () => {
     const file = createFile();

@@ -33,6 +33,8 @@ export interface SimulatedIptables {
   edit(family: Family, ...lines: readonly string[]): void;
   /** Called by the next restore that succeeds, before its process ends. */
   afterNextRestore(callback: () => void): void;
+  /** Called when the next list of a filter table has been made, before its process ends. */
+  afterNextSave(callback: () => void): void;
   /** What the other tables (`raw`, `mangle`) of a family print; a table that was not set is not known to the kernel. */
   setOtherTable(family: Family, table: string, ...rules: readonly string[]): void;
   /** How many changes the tables have taken, as nftables counts them. */
@@ -67,6 +69,7 @@ export function createSimulatedIptables({
   const applied: { readonly family: Family; readonly text: string }[] = [];
   const otherTables = new Map<string, string>();
   let whenRestored: () => void = () => undefined;
+  let whenSaved: () => void = () => undefined;
   let generation = 1;
 
   const allRules = (): readonly string[] =>
@@ -86,6 +89,9 @@ export function createSimulatedIptables({
 
   const save = (family: Family): CommandResult => {
     const text = printTable(tables[family]);
+    const callback = whenSaved;
+    whenSaved = () => undefined;
+    callback();
     switch (faults[family]) {
       case "save prints an error and exits with 0":
         return answer(0, "iptables-save v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied\n");
@@ -151,6 +157,9 @@ export function createSimulatedIptables({
     edit: (family, ...lines) => change(family, ["*filter", ...lines, "COMMIT", ""].join("\n")),
     afterNextRestore: (callback) => {
       whenRestored = callback;
+    },
+    afterNextSave: (callback) => {
+      whenSaved = callback;
     },
     setFault: (fault, family) => {
       for (const each of families) if (family === undefined || family === each) faults[each] = fault;

@@ -16,6 +16,7 @@ export interface TablesReading {
 export interface BothManner {
   readonly known?: () => KnownChains | null;
   readonly generation?: Promise<number | undefined>;
+  readonly isFresh?: boolean;
   /** What the tables are listed as at a generation, where that is known. */
   readonly listings?: (generation: number | undefined) => Readonly<Record<Family, string>> | undefined;
 }
@@ -24,14 +25,14 @@ export interface BothManner {
 export function readBoth(
   of: Readonly<Record<Family, FilterTable>>,
   before: SavedTables | null,
-  { known, generation, listings }: BothManner = {},
+  { known, generation, isFresh = false, listings }: BothManner = {},
 ): TablesReading {
   const [four, six] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const read = async (family: Family, onAsked: () => void): Promise<SavedTable> => {
     const manner = { ...(known && { known }), onAsked, before: before?.[family] };
     if (generation === undefined) return of[family].read(manner);
     const at = await generation;
-    return of[family].read({ ...manner, generation: at, listing: listings?.(at)?.[family] });
+    return of[family].read({ ...manner, generation: at, isFresh, listing: listings?.(at)?.[family] });
   };
   const reading = Promise.all([read(4, four.resolve), read(6, six.resolve)]);
   const tables = reading.then(([four, six]) => ({ 4: four, 6: six }));

@@ -21,7 +21,7 @@ import { areSame } from "./table-diff.ts";
 export interface FilterTable {
   /** @throws {EnforcementDelayed} when the list can't be had now */
   read(manner?: ReadingManner): Promise<SavedTable>;
-  /** The last list, as long as this service has changed nothing since. */
+  /** The last list that is sure to be whole; none behind a change of this service's own. */
   listing(): Listing | undefined;
   /**
    * Whether `INPUT` and those of the chains that were there before are still as they were; a few chains are listed in milliseconds, thousands
@@ -54,6 +54,8 @@ export interface ReadingManner {
   readonly before?: SavedTable | undefined;
   /** What `Generation` tells, asked for before; a table that was listed at the same one is not listed again. */
   readonly generation?: number | undefined;
+  /** Lists it all the same. */
+  readonly isFresh?: boolean;
   /** What the table is known to be listed as. */
   readonly listing?: string | undefined;
 }
@@ -167,6 +169,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   const readNow = async ({ known = () => null, onAsked, before, generation, listing }: ReadingManner): Promise<SavedTable> => {
     const question = ["*filter", "-S", "COMMIT"];
     const output = listing ?? (await told(question, undefined, { onSent: onAsked, expected: before?.listing }));
+    last = undefined;
     if (output === undefined) return saved(known, onAsked);
     last = generation === undefined ? undefined : { text: output, generation };
     const chains = known();
@@ -175,8 +178,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
 
   const read = async (manner: ReadingManner = {}): Promise<SavedTable> => {
-    const { before, generation } = manner;
-    if (before !== undefined && generation !== undefined && seenAt.get(before) === generation) return before;
+    const { before, generation, isFresh = false } = manner;
+    if (!isFresh && before !== undefined && generation !== undefined && seenAt.get(before) === generation) return before;
     const table = await readNow(manner);
     // What the kernel has not said itself serves once.
     if (generation !== undefined && manner.listing === undefined) seenAt.set(table, generation);
