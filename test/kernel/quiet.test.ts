@@ -64,14 +64,12 @@ forBackendsSideBySide((backend) => {
 
       const made = calls().slice(already);
       assert.ok(made.length >= 2, "it looks");
-      assert.deepEqual([...new Set(made.map((line) => line.replace(/^# cld [0-9a-f]{16}$/, "# cld")))].toSorted(), [
-        "# cld",
-        "*filter",
-        "-S",
-        "COMMIT",
-        "save",
-        "version",
-      ]);
+      // nftables tells itself that nothing has changed, and is not listed then.
+      const listing = ["# cld", "*filter", "-S", "COMMIT"];
+      assert.deepEqual(
+        new Set(made.map((line) => line.replace(/^# cld [0-9a-f]{16}$/, "# cld"))),
+        new Set([...(backend === "nft" ? [] : listing), "save", "version"]),
+      );
       assert.deepEqual(await kernel(), before);
       assert.deepEqual(events, [], "nft monitor");
       assert.deepEqual((await api.status()).passes.repairs, repairs);
