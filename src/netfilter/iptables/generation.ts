@@ -12,8 +12,8 @@ export interface Generation {
 // linux/netfilter/nf_tables.h: NFT_MSG_NEWGEN and NFT_MSG_GETGEN of NFNL_SUBSYS_NFTABLES, and NFTA_GEN_ID.
 const messages = { generation: 0xa0f, ask: 0xa10 } as const;
 const generationId = 1;
-/** Milliseconds: an answer takes one, and who has to wait any longer lists the rules in a few more. */
-const patience = 200;
+/** Milliseconds: an answer takes one, and the start of the program some hundred where the host is busy. */
+const patience = 500;
 
 /** Asks the kernel itself: it counts each transaction that changes anything (`base_seq` in net/netfilter/nf_tables_api.c). */
 export function createGeneration(options: NetlinkSocketOptions = {}): Generation {

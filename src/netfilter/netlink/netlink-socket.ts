@@ -87,7 +87,8 @@ export function createNetlinkSocket({
     const { request, take } = exchange(sequence);
     const { promise, resolve } = Promise.withResolvers<Outcome<End>>();
     onEnd = () => resolve("failed");
-    const limit = setTimeout(resolve, patience, "failed");
+    // What has come while this process did something else is read before its time is over.
+    const limit = setTimeout(() => setImmediate(resolve, "failed"), patience);
     let size = 0;
     const stopListening = asked.listen({
       output: (piece) => {
