@@ -74,6 +74,17 @@ function askedOf(pid: number): readonly string[] {
     .map((child) => `${child} ${/^rchar: \d+$/m.exec(readFileSync(`/proc/${child}/io`, "utf8"))?.[0]}`);
 }
 
+/** Stops it when it has kept what it listed, which takes an answer in time of a host that may be busy. */
+async function stoppedAfterLooks(service: Service, stateDirectory: string): Promise<boolean> {
+  const isKept = (): boolean => existsSync(join(stateDirectory, "listed-rules"));
+  for (let stop = 0; stop < 3 && !isKept(); stop += 1) {
+    if (stop > 0) await service.restart();
+    await looks(service, 2);
+    assert.equal(await service.stop(), 0);
+  }
+  return isKept();
+}
+
 const rulesOf = async (network: Network, backend: Backend): Promise<readonly string[]> => {
   const texts = await Promise.all(families.map(({ family }) => save(network, backend, family)));
   return texts.flatMap((text) => text.split("\n").filter((line) => line.startsWith("-A CLD-") || line.startsWith("-A INPUT")));
@@ -109,10 +120,9 @@ forBackendsSideBySide((backend) => {
   describe("a start after a stop", () => {
     if (isCounted)
       test("is in step without a listing where nobody has changed a rule", async () => {
-        await withHost(backend, async ({ network, service, setPrograms }) => {
+        await withHost(backend, async ({ network, service, stateDirectory, setPrograms }) => {
           const right = await rulesOf(network, backend);
-          await looks(service, 2);
-          assert.equal(await service.stop(), 0);
+          assert.equal(await stoppedAfterLooks(service, stateDirectory), true);
           await setPrograms(false);
           const said = service.logs().length;
           await service.restart();
@@ -131,9 +141,12 @@ forBackendsSideBySide((backend) => {
     test("puts right what somebody has changed meanwhile", async () => {
       await withHost(backend, async ({ network, service, stateDirectory }) => {
         const right = await rulesOf(network, backend);
-        await looks(service, 2);
-        await service.stop();
-        assert.equal(existsSync(join(stateDirectory, "listed-rules")), isCounted);
+        if (isCounted) assert.equal(await stoppedAfterLooks(service, stateDirectory), true);
+        else {
+          await looks(service, 2);
+          assert.equal(await service.stop(), 0);
+          assert.equal(existsSync(join(stateDirectory, "listed-rules")), false);
+        }
         await service.restart();
         for (const stop of [service.stop, service.kill]) {
           await stop();
