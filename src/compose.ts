@@ -126,7 +126,7 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
     const { protect: protectedNetworks } = config;
     const open: OpenSession = (file, args, manner) =>
       createSession(
-        () => openProgram(file, args, manner?.padding === undefined ? "lines" : "blocks"),
+        () => openProgram(file, args, manner?.padding === undefined && manner?.prompting === undefined ? "lines" : "blocks"),
         () => programFile(file, config.searchPath),
         manner,
       );

@@ -92,7 +92,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     const found = {
       before,
       checked: before,
-      sets: await sets.read(last && entriesIn(last.sets)),
+      sets: await sets.read(),
       after: clock.monotonic(),
       activity,
     };

@@ -1,4 +1,5 @@
 import { createExclusive } from "../../domain/exclusive.ts";
+import { createAnswer, createPaddedAnswer, createPromptedAnswer, type Mark, type Padding, type Prompting } from "./answers.ts";
 import { onceQuiet } from "./quietness.ts";
 import type { CommandResult, OpenProgram } from "./run.ts";
 
@@ -14,7 +15,7 @@ export type SessionAnswer =
 export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
-   * @param mark the line without its break, or what it looks like where it is not known word for word, and there is no padding
+   * @param mark the line without its break, or what it looks like where it is not known word for word, and there is no padding; without the prompt
    */
   ask(text: string, mark: Mark, manner?: AskManner): Promise<SessionAnswer>;
   /** Starts the program, if none is there, while whoever is going to ask does something else. */
@@ -22,8 +23,6 @@ export interface Session {
   /** The next request is answered by another program: this one has shown that it can't be relied on. */
   discard(): void;
 }
-
-export type Mark = string | RegExp;
 
 export interface AskManner {
   /** Called when the program has the text, and works. */
@@ -39,17 +38,10 @@ export type OpenSession = (file: string, args: readonly string[], manner?: Sessi
 export interface SessionManner {
   /** Each program is asked it first, so that nothing is in doubt about one that can't be asked anything; the answer is then that of a program that is not there. */
   readonly greeting?: Greeting;
-  /**
-   * For a program that writes in blocks, which thousands of lines come sooner from: a line of at least a block that it repeats. Sent behind each
-   * mark, it pushes this out. What a program still has of it comes before its next answer, and is no part of that.
-   */
+  /** For a program that writes in blocks, which thousands of lines come sooner from, and repeats some lines. */
   readonly padding?: Padding;
-}
-
-export interface Padding {
-  readonly line: string;
-  /** Finds what is left of the line at the begin of an answer. */
-  readonly rest: RegExp;
+  /** For one that writes in blocks and is spoken to as by a person. */
+  readonly prompting?: Prompting;
 }
 
 /** A request that changes nothing, and its mark. */
@@ -68,14 +60,19 @@ const restAfterSilence = 30_000;
 const maxOutput = 64 * 1024 * 1024;
 
 /**
- * @param open starts the program so that it writes each line of output at once, or in blocks where there is a padding
+ * @param open starts the program so that it writes each line of output at once, or in blocks where there is a padding, or a prompt
  * @param identity another text when `open` would start another program now
  */
 export function createSession(
   open: () => OpenProgram,
   identity: () => string,
-  { greeting, padding }: SessionManner = {},
+  { greeting, padding, prompting }: SessionManner = {},
 ): Session {
+  const flush = padding?.line ?? prompting?.flush ?? "";
+  const answerTo = (mark: Mark, expected: string) => {
+    if (typeof mark === "string") return padding === undefined ? createAnswer(mark) : createPaddedAnswer(mark, padding, expected);
+    return prompting === undefined ? createAnswer(mark) : createPromptedAnswer(mark, prompting);
+  };
   const exclusive = createExclusive();
   let program: OpenProgram | null = null;
   let opened = "";
@@ -101,8 +98,7 @@ export function createSession(
     const { promise, resolve } = Promise.withResolvers<SessionAnswer>();
     const isFirst = requests === 0;
     requests += 1;
-    const answer =
-      padding === undefined || typeof mark !== "string" ? createAnswer(mark) : createPaddedAnswer(mark, padding, expected);
+    const answer = answerTo(mark, expected);
     let failure: "timed-out" | "hung" | "ENOBUFS" | undefined;
     const kill = (why: typeof failure): void => {
       failure ??= why;
@@ -127,7 +123,7 @@ export function createSession(
     });
     const limit = setTimeout(kill, timeLimit, "timed-out");
     const endWatch = asked.pid === undefined ? () => undefined : onceQuiet(asked.pid, () => kill("hung"));
-    asked.write(padding === undefined ? text : `${text}${padding.line}`);
+    asked.write(`${text}${flush}`);
     const outcome = await promise;
     if (isFirst && !outcome.answered && failure === "hung")
       silent = { identity: opened, until: performance.now() + restAfterSilence };
@@ -167,84 +163,3 @@ export function createSession(
 }
 
 const notThere: SessionAnswer = { answered: false, end: { exitCode: null, stdout: "", stderr: "", failure: "not-found" } };
-
-/** What a program says to a request. */
-interface Answer {
-  /** @returns the characters that have come so far */
-  take(piece: string): number;
-  takeError(piece: string): void;
-  isWhole(): boolean;
-  /** Without the mark. */
-  output(): string;
-  errors(): string;
-}
-
-/** What comes until a line that is `mark`. */
-function createAnswer(mark: Mark): Answer {
-  const isMark = typeof mark === "string" ? (line: string) => line === mark : (line: string) => mark.test(line);
-  const [pieces, errors] = [[] as string[], [] as string[]];
-  let size = 0;
-  /** From the begin of the last line that has an end, or of one that has none yet. */
-  let tail = "";
-  const isWhole = (): boolean => tail.endsWith("\n") && isMark(tail.slice(0, -1));
-  return {
-    take(piece) {
-      pieces.push(piece);
-      size += piece.length;
-      const text = tail.endsWith("\n") ? piece : tail + piece;
-      tail = text.slice(text.lastIndexOf("\n", text.length - 2) + 1);
-      return size;
-    },
-    takeError: (piece) => void errors.push(piece),
-    isWhole,
-    output() {
-      const text = pieces.join("");
-      return isWhole() ? text.slice(0, -tail.length) : text;
-    },
-    errors: () => errors.join(""),
-  };
-}
-
-/** What comes, behind the rest of an earlier padding, until the line `mark`. As long as it is what is expected, nothing of it is kept. */
-function createPaddedAnswer(mark: string, { rest }: Padding, expected: string): Answer {
-  const [pieces, errors] = [[] as string[], [] as string[]];
-  const line = `\n${mark}\n`;
-  let size = 0;
-  let whole = false;
-  /** What a mark that ends in the next piece can begin with. */
-  let tail = "\n";
-  /** The begin, as long as that can be all padding. */
-  let begin: string | null = "";
-  /** How much of what is expected has come. */
-  let met = 0;
-  const keep = (text: string): void => {
-    if (pieces.length === 0 && expected.startsWith(text, met)) met += text.length;
-    else pieces.push(text);
-  };
-  return {
-    take(piece) {
-      size += piece.length;
-      whole ||= piece.includes(line) || (tail + piece.slice(0, line.length)).includes(line);
-      tail = (piece.length < line.length ? tail + piece : piece).slice(-line.length);
-      if (begin === null) keep(piece);
-      else {
-        begin += piece;
-        if (/^#?-*$/.test(begin)) return size;
-        keep(begin.replace(rest, ""));
-        begin = null;
-      }
-      return size;
-    },
-    takeError: (piece) => void errors.push(piece),
-    isWhole: () => whole,
-    output() {
-      const text = pieces.join("");
-      // What comes behind the mark is padding.
-      if (whole && text.startsWith(`${expected.slice(met)}${line.slice(1)}`)) return expected;
-      const all = `${expected.slice(0, met)}${text}${begin ?? ""}`;
-      const end = all.startsWith(line.slice(1)) ? 0 : all.indexOf(line) + 1;
-      return whole ? all.slice(0, end) : all;
-    },
-    errors: () => errors.join(""),
-  };
-}

@@ -1,4 +1,4 @@
-import { setImmediate, setTimeout } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { inTurns, type Steps } from "../../domain/steps.ts";
 import { operatorName } from "../bans/names.ts";
@@ -10,12 +10,8 @@ import { parseSavedSets, parseSetNumbers, type SavedSet, SetOutputError, startOf
 export interface IpSets {
   /** Null where ipset works; otherwise why it does not, with the remedy. @throws {EnforcementDelayed} when that can't be told now */
   unavailable(): Promise<string | null>;
-  /**
-   * This service's own sets with their entries.
-   * @param expected how many entries there are to be, as far as that is known: a session writes them in many small pieces, and is asked for few
-   * @throws {EnforcementDelayed} when they can't be read now
-   */
-  read(expected?: number): Promise<Map<string, SavedSet>>;
+  /** This service's own sets with their entries. @throws {EnforcementDelayed} when they can't be read now */
+  read(): Promise<Map<string, SavedSet>>;
   /** How many entries each of them has: cheap, however many those are. @throws {EnforcementDelayed} */
   sizes(): Promise<ReadonlyMap<string, number>>;
   /** Runs the lines in one process; a line that fails stops those after it. @throws {EnforcementDelayed} */
@@ -42,12 +38,13 @@ const dumpPause = 100;
 /** The name of a set that is always there once there are sets of ours: listing it tells that all before it is done. */
 const mark = operatorName(4);
 
-/** What `ipset -`, which takes commands as from a person, prints before each of them. */
-const prompt = "ipset> ";
+/**
+ * What `ipset -`, which takes commands as from a person, prints before each of them, and what makes it print some blocks; each help has 5,000
+ * characters with ipset 7.17.
+ */
+const prompting = { prompt: "ipset> ", flush: "help\nhelp\nhelp\n" };
 /** It tells its version when all before it is done. */
-const greeting = { text: "version\n", mark: new RegExp(`^(?:${prompt})+ipset v\\S+, protocol version: \\d+$`) };
-/** Entries, and characters of what was printed for them and for those of others, up to which a session is asked. */
-const [fewEntries, shortText] = [1000, 64 * 1024];
+const greeting = { text: "version\n", mark: /ipset v\S+, protocol version: \d+/ };
 
 export interface IpSetsOptions {
   readonly run: RunCommand;
@@ -62,9 +59,9 @@ export interface IpSetsOptions {
 export function createIpSets({ run, open, releasedAtOnce = false, wait = setTimeout }: IpSetsOptions): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
-  const reader = open?.("ipset", ["-"], { greeting });
+  const reader = open?.("ipset", ["-"], { greeting, prompting });
   // Nor this, after it was asked for numbers.
-  const counter = open?.("ipset", ["-"], { greeting });
+  const counter = open?.("ipset", ["-"], { greeting, prompting });
   const ask = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await (input === undefined ? run("ipset", args) : run("ipset", args, input));
     const silentlyFailed = result.stdout.trim() === "" && !isHarmless(result.stderr);
@@ -83,25 +80,22 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
     const output = await ask(["restore", "-exist"], `${lines.join("\n")}\n`);
     if (output.trim() !== "") throw new EnforcementDelayed(`ipset restore ends with exit code 0 and says: ${oneLine(output)}`);
   };
-  /** Characters of the last `save`. */
-  let lastLength = Number.POSITIVE_INFINITY;
-
   /** What a session says to a question; undefined where it does not. */
   const told = async (asked: Session | undefined, question: string): Promise<string | undefined> => {
     const answer = await asked?.ask(`${question}\n${greeting.text}`, greeting.mark);
     if (answer?.answered === false && answer.end.failure === "hung")
       throw new EnforcementDelayed(`ipset ${question} fails: ${said(answer.end)}`);
     if (answer?.answered !== true) return undefined;
-    if (isHarmless(answer.errors)) return answer.output.replaceAll(prompt, "");
+    if (isHarmless(answer.errors)) return answer.output;
     // After one error it would answer each question with another.
     asked?.discard();
     return undefined;
   };
 
-  const setsIn = async (text: string): Promise<Map<string, SavedSet>> => {
-    lastLength = text.length;
-    return inTurns(readInSteps(text));
-  };
+  /** A start, which is busy, would send the question some turns after the program is there. */
+  let isRead = false;
+
+  const setsIn = (text: string): Promise<Map<string, SavedSet>> => inTurns(readInSteps(text));
 
   /** What a session saves; undefined where it does not, or nobody knows what it says. */
   const savedBySession = async (): Promise<Map<string, SavedSet> | undefined> => {
@@ -167,12 +161,10 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
       if (result.exitCode === 0) return `ipset has no sets of the types that are needed (${said(probed)}): ${remedy}`;
       return `ipset does not work here (${said(result)}): ${remedy}`;
     },
-    read: async (expected = Number.POSITIVE_INFINITY) => {
-      const few = expected <= fewEntries && lastLength <= shortText;
-      const found = few ? await savedBySession() : undefined;
+    read: async () => {
+      const found = isRead ? await savedBySession() : undefined;
+      isRead = true;
       if (found) return found;
-      // The start of a program keeps the event loop for some 20 ms where there are many entries: a turn of its own.
-      await setImmediate();
       try {
         return await setsIn(await ask(["save"]));
       } catch (error) {

@@ -72,3 +72,44 @@ describe("a program that writes in blocks", () => {
     assert.deepEqual(answer, { answered: false, end: { exitCode: 0, stdout: "b\nend\n", stderr: "" } });
   });
 });
+
+describe("a program that writes in blocks and prompts", () => {
+  const prompting = { prompt: "? ", flush: `help ${"x".repeat(blockSize)}\n` };
+  /** Repeats what it is told, as many times as it is told to. */
+  const program = String.raw`$| = 0; print "? "; while (<>) { print /^(\d+) (.*)/ ? "$2\n" x $1 : /^end/ ? exit : /^version/ ? "v1.2\n" : /^help/ ? $_ : ""; print "? " }`;
+  const open = () =>
+    createSession(
+      () => openProgram("perl", ["-e", program], "bytes"),
+      () => "",
+      { greeting: { text: "version\n", mark: /v[\d.]+/ }, prompting },
+    );
+
+  test("answers request after request, and neither prompts nor what pushes an answer out are part of any", async () => {
+    const session = open();
+    for (const [times, line] of [
+      [0, "a"],
+      [1, "a"],
+      [0, "b"],
+      [1, "x? v1.2"],
+      [3, "a? b ? c"],
+      [40_000, "add x"],
+      [1, ""],
+      [0, ""],
+    ] as const) {
+      const answer = await session.ask(`${times} ${line}\nversion\n`, /v[\d.]+/);
+      assert.deepEqual(answer, { answered: true, output: `${line}\n`.repeat(times), errors: "" }, `${times} × ${line}`);
+    }
+    // Whatever the place in a block at which an answer ends.
+    for (let length = blockSize - 20; length < blockSize + 20; length += 1) {
+      const answer = await session.ask(`1 ${"y".repeat(length)}\nversion\n`, /v[\d.]+/);
+      assert.ok(answer.answered && answer.output === `${"y".repeat(length)}\n`, `${length}`);
+    }
+  });
+
+  test("and ends instead tells all that it said", async () => {
+    const session = open();
+    const answer = await session.ask("2 a\nend\nversion\n", /v[\d.]+/);
+    assert.ok(!answer.answered);
+    assert.deepEqual([answer.end.exitCode, answer.end.stdout.endsWith("? a\na\n? ")], [0, true]);
+  });
+});

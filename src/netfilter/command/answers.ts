@@ -1,0 +1,134 @@
+/** The line that tells that an answer is whole, without its break, or what it looks like. */
+export type Mark = string | RegExp;
+
+/**
+ * A line of at least a block that a program repeats. Sent behind each mark, it pushes this out. What a program still has of it comes before
+ * its next answer, and is no part of that.
+ */
+export interface Padding {
+  readonly line: string;
+  /** Finds what is left of the line at the begin of an answer. */
+  readonly rest: RegExp;
+}
+
+/** How a program says that it waits for a command. */
+export interface Prompting {
+  /** At the begin of a line, before each. */
+  readonly prompt: string;
+  /** Commands that make it print at least a block, sent behind each mark. What it prints before its last prompt is no part of an answer. */
+  readonly flush: string;
+}
+
+/** What a program says to a request. */
+export interface Answer {
+  /** @returns the characters that have come so far */
+  take(piece: string): number;
+  takeError(piece: string): void;
+  isWhole(): boolean;
+  /** Without the mark. */
+  output(): string;
+  errors(): string;
+}
+
+/** What comes until a line that is `mark`. */
+export function createAnswer(mark: Mark): Answer {
+  const isMark = typeof mark === "string" ? (line: string) => line === mark : (line: string) => mark.test(line);
+  const [pieces, errors] = [[] as string[], [] as string[]];
+  let size = 0;
+  /** From the begin of the last line that has an end, or of one that has none yet. */
+  let tail = "";
+  const isWhole = (): boolean => tail.endsWith("\n") && isMark(tail.slice(0, -1));
+  return {
+    take(piece) {
+      pieces.push(piece);
+      size += piece.length;
+      const text = tail.endsWith("\n") ? piece : tail + piece;
+      tail = text.slice(text.lastIndexOf("\n", text.length - 2) + 1);
+      return size;
+    },
+    takeError: (piece) => void errors.push(piece),
+    isWhole,
+    output() {
+      const text = pieces.join("");
+      return isWhole() ? text.slice(0, -tail.length) : text;
+    },
+    errors: () => errors.join(""),
+  };
+}
+
+/** What comes, behind the rest of an earlier padding, until the line `mark`. As long as it is what is expected, nothing of it is kept. */
+export function createPaddedAnswer(mark: string, { rest }: Padding, expected: string): Answer {
+  const [pieces, errors] = [[] as string[], [] as string[]];
+  const line = `\n${mark}\n`;
+  let size = 0;
+  let whole = false;
+  /** What a mark that ends in the next piece can begin with. */
+  let tail = "\n";
+  /** The begin, as long as that can be all padding. */
+  let begin: string | null = "";
+  /** How much of what is expected has come. */
+  let met = 0;
+  const keep = (text: string): void => {
+    if (pieces.length === 0 && expected.startsWith(text, met)) met += text.length;
+    else pieces.push(text);
+  };
+  return {
+    take(piece) {
+      size += piece.length;
+      whole ||= piece.includes(line) || (tail + piece.slice(0, line.length)).includes(line);
+      tail = (piece.length < line.length ? tail + piece : piece).slice(-line.length);
+      if (begin === null) keep(piece);
+      else {
+        begin += piece;
+        if (/^#?-*$/.test(begin)) return size;
+        keep(begin.replace(rest, ""));
+        begin = null;
+      }
+      return size;
+    },
+    takeError: (piece) => void errors.push(piece),
+    isWhole: () => whole,
+    output() {
+      const text = pieces.join("");
+      // What comes behind the mark is padding.
+      if (whole && text.startsWith(`${expected.slice(met)}${line.slice(1)}`)) return expected;
+      const all = `${expected.slice(0, met)}${text}${begin ?? ""}`;
+      const end = all.startsWith(line.slice(1)) ? 0 : all.indexOf(line) + 1;
+      return whole ? all.slice(0, end) : all;
+    },
+    errors: () => errors.join(""),
+  };
+}
+
+/** What comes behind a prompt, and before the next one that `mark` stands behind. */
+export function createPromptedAnswer(mark: RegExp, { prompt }: Prompting): Answer {
+  const [pieces, errors] = [[] as string[], [] as string[]];
+  const waits = RegExp.escape(prompt);
+  const line = new RegExp(`(?<![^\n])((?:${waits})*)${waits}${mark.source}\n`);
+  let size = 0;
+  let whole = false;
+  /** The begin of a line. */
+  let tail = "";
+  return {
+    take(piece) {
+      pieces.push(piece);
+      size += piece.length;
+      const text = tail + piece;
+      whole ||= line.test(text);
+      tail = text.slice(text.lastIndexOf("\n") + 1);
+      return size;
+    },
+    takeError: (piece) => void errors.push(piece),
+    isWhole: () => whole,
+    output() {
+      const text = pieces.join("");
+      const end = line.exec(text);
+      if (end === null) return text;
+      // Two prompts with nothing between them.
+      if (end[1] !== "") return "";
+      const begin = text.lastIndexOf(`\n${prompt}`, end.index - prompt.length) + 1;
+      return text.slice(begin + prompt.length, end.index);
+    },
+    errors: () => errors.join(""),
+  };
+}
