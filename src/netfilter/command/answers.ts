@@ -15,7 +15,10 @@ export interface Padding {
 export interface Prompting {
   /** At the begin of a line, before each. */
   readonly prompt: string;
-  /** Commands that make it print at least a block, sent behind each mark. What it prints before its last prompt is no part of an answer. */
+  /**
+   * Commands that make it print at least a block, and no mark, sent behind each request. What a program still has of that comes before its next answer,
+   * so that each request asks for two marks, between which its answer stands.
+   */
   readonly flush: string;
 }
 
@@ -100,34 +103,40 @@ export function createPaddedAnswer(mark: string, { rest }: Padding, expected: st
   };
 }
 
-/** What comes behind a prompt, and before the next one that `mark` stands behind. */
+/** What comes between two lines that are `mark` behind a prompt. */
 export function createPromptedAnswer(mark: RegExp, { prompt }: Prompting): Answer {
   const [pieces, errors] = [[] as string[], [] as string[]];
-  const waits = RegExp.escape(prompt);
-  const line = new RegExp(`(?<![^\n])((?:${waits})*)${waits}${mark.source}\n`);
   let size = 0;
-  let whole = false;
+  let marks = 0;
   /** The begin of a line. */
   let tail = "";
+
+  /** The places of these lines. */
+  const linesIn = (text: string): readonly { readonly start: number; readonly end: number }[] =>
+    [...text.matchAll(new RegExp(`${mark.source}\n`, "g"))].flatMap(({ index, 0: found }) => {
+      const start = index === 0 ? 0 : text.lastIndexOf("\n", index - 1) + 1;
+      // There are two where a command has printed nothing, and less than one where what came before was not read.
+      const isLine = `${prompt}${prompt}`.endsWith(text.slice(start, index));
+      return isLine ? [{ start, end: index + found.length }] : [];
+    });
+
   return {
     take(piece) {
       pieces.push(piece);
       size += piece.length;
       const text = tail + piece;
-      whole ||= line.test(text);
+      marks += linesIn(text).length;
       tail = text.slice(text.lastIndexOf("\n") + 1);
       return size;
     },
     takeError: (piece) => void errors.push(piece),
-    isWhole: () => whole,
+    isWhole: () => marks >= 2,
     output() {
       const text = pieces.join("");
-      const end = line.exec(text);
-      if (end === null) return text;
-      // Two prompts with nothing between them.
-      if (end[1] !== "") return "";
-      const begin = text.lastIndexOf(`\n${prompt}`, end.index - prompt.length) + 1;
-      return text.slice(begin + prompt.length, end.index);
+      const [before, behind] = linesIn(text);
+      if (before === undefined || behind === undefined) return text;
+      const answer = text.slice(before.end, behind.start);
+      return answer.startsWith(prompt) ? answer.slice(prompt.length) : answer;
     },
     errors: () => errors.join(""),
   };

@@ -44,7 +44,7 @@ const mark = operatorName(4);
  */
 const prompting = { prompt: "ipset> ", flush: "help\nhelp\nhelp\n" };
 /** It tells its version when all before it is done. */
-const greeting = { text: "version\n", mark: /ipset v\S+, protocol version: \d+/ };
+const greeting = { text: "version\nversion\n", mark: /ipset v\S+, protocol version: \d+/ };
 
 export interface IpSetsOptions {
   readonly run: RunCommand;
@@ -82,7 +82,7 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
   };
   /** What a session says to a question; undefined where it does not. */
   const told = async (asked: Session | undefined, question: string): Promise<string | undefined> => {
-    const answer = await asked?.ask(`${question}\n${greeting.text}`, greeting.mark);
+    const answer = await asked?.ask(`version\n${question}\nversion\n`, greeting.mark);
     if (answer?.answered === false && answer.end.failure === "hung")
       throw new EnforcementDelayed(`ipset ${question} fails: ${said(answer.end)}`);
     if (answer?.answered !== true) return undefined;

@@ -76,12 +76,12 @@ describe("a program that writes in blocks", () => {
 describe("a program that writes in blocks and prompts", () => {
   const prompting = { prompt: "? ", flush: `help ${"x".repeat(blockSize)}\n` };
   /** Repeats what it is told, as many times as it is told to. */
-  const program = String.raw`$| = 0; print "? "; while (<>) { print /^(\d+) (.*)/ ? "$2\n" x $1 : /^end/ ? exit : /^version/ ? "v1.2\n" : /^help/ ? $_ : ""; print "? " }`;
+  const program = String.raw`$| = 0; print "? "; while (<>) { s/\|/\n/; print /^(\d+) (.*)/s ? $2 x $1 : /^end/ ? exit : /^version/ ? "v1.2\n" : /^help/ ? $_ : ""; print "? " }`;
   const open = () =>
     createSession(
       () => openProgram("perl", ["-e", program], "bytes"),
       () => "",
-      { greeting: { text: "version\n", mark: /v[\d.]+/ }, prompting },
+      { greeting: { text: "version\nversion\n", mark: /v[\d.]+/ }, prompting },
     );
 
   test("answers request after request, and neither prompts nor what pushes an answer out are part of any", async () => {
@@ -91,24 +91,43 @@ describe("a program that writes in blocks and prompts", () => {
       [1, "a"],
       [0, "b"],
       [1, "x? v1.2"],
+      [1, "x|? y"],
       [3, "a? b ? c"],
       [40_000, "add x"],
       [1, ""],
       [0, ""],
     ] as const) {
-      const answer = await session.ask(`${times} ${line}\nversion\n`, /v[\d.]+/);
-      assert.deepEqual(answer, { answered: true, output: `${line}\n`.repeat(times), errors: "" }, `${times} × ${line}`);
+      const answer = await session.ask(`version\n${times} ${line}\nversion\n`, /v[\d.]+/);
+      assert.deepEqual(
+        answer,
+        { answered: true, output: `${line.replace("|", "\n")}\n`.repeat(times), errors: "" },
+        `${times} × ${line}`,
+      );
     }
     // Whatever the place in a block at which an answer ends.
     for (let length = blockSize - 20; length < blockSize + 20; length += 1) {
-      const answer = await session.ask(`1 ${"y".repeat(length)}\nversion\n`, /v[\d.]+/);
+      const answer = await session.ask(`version\n1 ${"y".repeat(length)}\nversion\n`, /v[\d.]+/);
       assert.ok(answer.answered && answer.output === `${"y".repeat(length)}\n`, `${length}`);
+    }
+  });
+
+  test("answers also where the prompt before an answer has come with the one before", async () => {
+    const session = open();
+    const [version, flush] = ["v1.2\n? ".length, `${prompting.flush}? `.length];
+    let said = "? ".length + 2 * version + flush;
+    for (const beyond of [-3, -2, -1, 0, 1, 2, 3]) {
+      const without = said + 2 * version + "\n? ".length + flush;
+      const length = 2 * blockSize - ((without - beyond) % blockSize);
+      const answer = await session.ask(`version\n1 ${"y".repeat(length)}\nversion\n`, /v[\d.]+/);
+      assert.ok(answer.answered && answer.output === `${"y".repeat(length)}\n`, `${beyond}`);
+      said = without + length;
+      assert.equal(((said + 3) % blockSize) - 3, beyond);
     }
   });
 
   test("and ends instead tells all that it said", async () => {
     const session = open();
-    const answer = await session.ask("2 a\nend\nversion\n", /v[\d.]+/);
+    const answer = await session.ask("version\n2 a\nend\nversion\n", /v[\d.]+/);
     assert.ok(!answer.answered);
     assert.deepEqual([answer.end.exitCode, answer.end.stdout.endsWith("? a\na\n? ")], [0, true]);
   });

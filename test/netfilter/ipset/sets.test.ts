@@ -164,7 +164,7 @@ describe("a session that reads the sets", () => {
     const open: OpenSession = (file, args, { greeting, prompting } = {}) => ({
       ask: async (text, mark) => {
         asked.push([file, ...args].join(" "), text);
-        assert.deepEqual([greeting?.text, greeting?.mark, prompting?.prompt], ["version\n", mark, "ipset> "]);
+        assert.deepEqual([greeting?.text, greeting?.mark, prompting?.prompt], ["version\nversion\n", mark, "ipset> "]);
         return answer;
       },
       prepare: () => {},
@@ -183,14 +183,14 @@ describe("a session that reads the sets", () => {
   test("is asked when a program has told what there was at the start", async () => {
     const { sizes, asked, calls } = reading(create, answered(`${create}${entries(2)}`));
     assert.deepEqual([await sizes(), await sizes()], [[["cld4-grace", 0]], [["cld4-grace", 2]]]);
-    assert.deepEqual([asked, calls], [["ipset -", "save\nversion\n"], ["ipset save"]]);
+    assert.deepEqual([asked, calls], [["ipset -", "version\nsave\nversion\n"], ["ipset save"]]);
   });
 
   test("another one is asked how many entries there are, as what it prints for that is not what is saved", async () => {
     const counted = "Name: cld4-grace\nType: hash:net\nNumber of entries: 7\n";
     const { sets, asked, calls } = reading("", answered(counted));
     assert.deepEqual(await sets.sizes(), new Map([["cld4-grace", 7]]));
-    assert.deepEqual([asked, calls], [["ipset -", "list -terse\nversion\n"], []]);
+    assert.deepEqual([asked, calls], [["ipset -", "version\nlist -terse\nversion\n"], []]);
     const alone = reading(counted, ended({ exitCode: 1 }));
     assert.deepEqual(await alone.sets.sizes(), new Map([["cld4-grace", 7]]));
     assert.deepEqual(alone.calls, ["ipset list -terse"]);
