@@ -9,6 +9,7 @@ import type { KnownChains } from "./iptables/standing-chains.ts";
 import { diffTable } from "./iptables/table-diff.ts";
 import type { FilterTable } from "./iptables/tables.ts";
 import type { KernelLists } from "./kernel-lists.ts";
+import { once } from "./memo.ts";
 import { allChains, type Plan } from "./plan.ts";
 import { type Actual, families } from "./planning.ts";
 import type { TableReader } from "./table-reader.ts";
@@ -126,7 +127,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
     await Promise.allSettled([restoring, applyToEach(firstLists)]);
     await restoring;
     noteWrites(plan.tables);
-    reader.changing();
+    if (isNew) reader.changing();
     const filling = restoreSets(bans, plan.entries);
     // What the kernel refuses is more than what is late.
     const outcomes = await Promise.allSettled([applyToEach(plan.tables, onSent), filling]);
@@ -135,7 +136,7 @@ export function createPlanWriter(options: PlanWriterOptions): PlanWriter {
   };
 
   const verify = async (plan: Plan, before: Actual["tables"], known?: KnownChains): Promise<void> => {
-    const manner = await reader.manner(known);
+    const manner = once(() => reader.manner(known));
     const readAfter = async (family: Family) => {
       const table = await tables[family].readAfter(before[family], plan.tables[family], manner);
       // Who prints some of them in other words is read closely.

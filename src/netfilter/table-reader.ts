@@ -22,7 +22,7 @@ export interface TableReader {
   manner(chains?: KnownChains): Promise<ReadingManner>;
   /** Starts what a first reading asks. */
   prepare(): void;
-  /** Starts what is asked behind a change. */
+  /** Starts what is asked behind a change of all rules. */
   changing(): void;
   /** Takes note of the last reading, at the end of a pass. @param isLarge whether a start would be glad to know it */
   note(isLarge: boolean): void;

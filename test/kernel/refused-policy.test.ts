@@ -40,8 +40,11 @@ forBackends((backend) => {
         await using scene = await createScene({ backend, ports: [port, other], env: { PATH: path } });
         const { network, traffic, service, api } = scene;
         const stateOf = async (name: string) => (await api.policies()).find((policy) => policy.name === name)?.enforcement;
-        await api.putPolicy("bad", { ports: [refusedPort], maxConnections: 1 });
-        await api.putPolicy("good", { ports: [port], maxConnections: 1 });
+        // These programs read to the end, and are waited for; on a busy host, whoever writes is answered with 202 then.
+        for (const [name, on] of [["bad", refusedPort] as const, ["good", port] as const]) {
+          await service.request("PUT", `/v1/policies/${name}`, { ports: [on], maxConnections: 1 });
+          await eventually(`${name} is enforced`, async () => (await stateOf(name))?.state === "enforced");
+        }
         await api.putBan(subject(9));
 
         await writeFile(flag, "");

@@ -1,4 +1,4 @@
-/** The line that tells that an answer is whole, without its break, or what it looks like. */
+/** The line that tells that an answer is whole, without its break; of a program that prompts, what it looks like. */
 export type Mark = string | RegExp;
 
 /**
@@ -34,13 +34,12 @@ export interface Answer {
 }
 
 /** What comes until a line that is `mark`. */
-export function createAnswer(mark: Mark): Answer {
-  const isMark = typeof mark === "string" ? (line: string) => line === mark : (line: string) => mark.test(line);
+export function createAnswer(mark: string): Answer {
   const [pieces, errors] = [[] as string[], [] as string[]];
   let size = 0;
   /** From the begin of the last line that has an end, or of one that has none yet. */
   let tail = "";
-  const isWhole = (): boolean => tail.endsWith("\n") && isMark(tail.slice(0, -1));
+  const isWhole = (): boolean => tail === `${mark}\n`;
   return {
     take(piece) {
       pieces.push(piece);

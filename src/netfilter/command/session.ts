@@ -15,7 +15,7 @@ export type SessionAnswer =
 export interface Session {
   /**
    * Sends text and waits for the line `mark`, which the text makes the program print last. One request runs at a time. Never rejects.
-   * @param mark the line without its break, or what it looks like where it is not known word for word, and there is no padding; without the prompt
+   * @param mark the line without its break, or, of a program that prompts, what comes between prompt and break looks like
    */
   ask(text: string, mark: Mark, manner?: AskManner): Promise<SessionAnswer>;
   /** Starts the program, if none is there, while whoever is going to ask does something else. */
@@ -71,7 +71,8 @@ export function createSession(
   const flush = padding?.line ?? prompting?.flush ?? "";
   const answerTo = (mark: Mark, expected: string) => {
     if (typeof mark === "string") return padding === undefined ? createAnswer(mark) : createPaddedAnswer(mark, padding, expected);
-    return prompting === undefined ? createAnswer(mark) : createPromptedAnswer(mark, prompting);
+    if (prompting === undefined) throw new TypeError(`a program without prompts is asked for no ${mark}`);
+    return createPromptedAnswer(mark, prompting);
   };
   const exclusive = createExclusive();
   let program: OpenProgram | null = null;

@@ -30,10 +30,10 @@ export interface FilterTable {
   isStill(before: SavedTable, chains: readonly string[]): Promise<boolean>;
   /**
    * What a table that was read before is after it has taken the lines: the chains that they change are read again.
-   * @param manner for a reading of the whole table
+   * @param manner asked for where the whole table is read
    * @throws {EnforcementDelayed}
    */
-  readAfter(before: SavedTable, lines: readonly string[], manner?: ReadingManner): Promise<SavedTable>;
+  readAfter(before: SavedTable, lines: readonly string[], manner?: () => Promise<ReadingManner>): Promise<SavedTable>;
   /** The rules of the tables that see a packet before this one, by the table's name, as `iptables-save` prints them. @throws {EnforcementDelayed} */
   readEarlier(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Asks whether the lines would be accepted. @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
@@ -213,7 +213,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       legible(async () => {
         if (lines.length === 0) return before;
         const { changed, removed } = chainsIn(lines);
-        if (changed.length > manyChains) return read(manner);
+        if (changed.length > manyChains) return read(await manner?.());
         const now = await listed(changed);
         return now === undefined ? saved() : replaced(before, now, removed);
       }),
