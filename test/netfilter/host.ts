@@ -129,7 +129,7 @@ export function createHost({
       run,
       isThere: (program) => program !== missing,
       lists,
-      sets: createIpSets({ run }),
+      sets: createIpSets({ run, ...(withSessions && { open }) }),
       ...(withSessions && { sessions: { open, lockHeld: () => false } }),
       ...(kept && { composed: composedIn(kept) }),
       ...(onLongWait && { onLongWait }),

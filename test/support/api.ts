@@ -104,6 +104,7 @@ export interface StatusResource {
     readonly ipset: { readonly available: boolean };
   };
   readonly passes: {
+    readonly lastAt: string | null;
     readonly repairs: {
       readonly count: number;
       readonly latest: readonly { readonly at: string; readonly found: readonly string[] }[];

@@ -91,7 +91,7 @@ const sentences: readonly Sentence[] = [
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v"], line: sessionLine },
   { program: "ip6?tables-(?:nft|legacy)-restore", args: ["--noflush", "-w", "60", "-v", "--test"], line: sessionLine },
   { program: "ipset", args: ["save"] },
-  { program: "ipset", args: ["-"], line: anyOf("save", "list -terse", "version") },
+  { program: "ipset", args: ["-"], line: anyOf("save", "list -terse", "version", "help") },
   { program: "ipset", args: ["list", "-(?:n|terse)"] },
   { program: "ipset", args: ["destroy", set] },
   { program: "ipset", args: ["restore", "-exist"], line: setLine },

@@ -201,6 +201,7 @@ export function createSimulatedIpset({ clock, isReferenced = () => false }: Simu
           ? answer(1, "", "ipset v7.17: Kernel error received:\n  Operation not permitted\n")
           : answer(0, text);
       }
+      if (command !== "restore") throw new Error(`ipset does not know ${command}`);
       return restored(input ?? "");
     },
   };

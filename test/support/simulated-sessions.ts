@@ -8,11 +8,11 @@ import type { Invocation } from "./simulated-iptables.ts";
  * @param onAsk gets each request as it is sent
  */
 export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocation) => void = () => undefined): OpenSession {
-  return (file, args) => ({
+  return (file, args, { prompting } = {}) => ({
     ask: async (input, _mark, manner): Promise<SessionAnswer> => {
       // A request waits for its turn.
       await undefined;
-      onAsk({ file, args, input });
+      onAsk({ file, args, input: `${input}${prompting?.flush ?? ""}` });
       manner?.onSent?.();
       const { end, output } = await answerTo(run, { file, args, input });
       return end.exitCode === 0 ? { answered: true, output, errors: end.stderr } : { answered: false, end };
@@ -25,7 +25,7 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
 async function answerTo(run: RunCommand, { file, args, input = "" }: Invocation) {
   if (file === "ipset") {
     const end = await (args[0] === "-"
-      ? run(file, input.split("\n")[0]?.split(" ") ?? [])
+      ? run(file, /^version\n(.+)\nversion\n$/.exec(input)?.[1]?.split(" ") ?? [])
       : run(file, args, input.replace(/^COMMIT\nlist -name .*\n/m, "")));
     return { end, output: end.stdout };
   }

@@ -107,15 +107,17 @@ export function createPromptedAnswer(mark: RegExp, { prompt }: Prompting): Answe
   const [pieces, errors] = [[] as string[], [] as string[]];
   let size = 0;
   let marks = 0;
-  /** The begin of a line. */
+  /** The begin of a line, which is the first one or not. */
   let tail = "";
+  let isFirst = true;
 
   /** The places of these lines. */
-  const linesIn = (text: string): readonly { readonly start: number; readonly end: number }[] =>
+  const linesIn = (text: string, hasBegin: boolean): readonly { readonly start: number; readonly end: number }[] =>
     [...text.matchAll(new RegExp(`${mark.source}\n`, "g"))].flatMap(({ index, 0: found }) => {
       const start = index === 0 ? 0 : text.lastIndexOf("\n", index - 1) + 1;
-      // There are two where a command has printed nothing, and less than one where what came before was not read.
-      const isLine = `${prompt}${prompt}`.endsWith(text.slice(start, index));
+      const before = text.slice(start, index);
+      // There are two where a command has printed nothing, and less than one where the begin has come with the answer before.
+      const isLine = before === prompt || before === prompt + prompt || (hasBegin && start === 0 && prompt.endsWith(before));
       return isLine ? [{ start, end: index + found.length }] : [];
     });
 
@@ -124,7 +126,8 @@ export function createPromptedAnswer(mark: RegExp, { prompt }: Prompting): Answe
       pieces.push(piece);
       size += piece.length;
       const text = tail + piece;
-      marks += linesIn(text).length;
+      marks += linesIn(text, isFirst).length;
+      isFirst &&= !text.includes("\n");
       tail = text.slice(text.lastIndexOf("\n") + 1);
       return size;
     },
@@ -132,10 +135,9 @@ export function createPromptedAnswer(mark: RegExp, { prompt }: Prompting): Answe
     isWhole: () => marks >= 2,
     output() {
       const text = pieces.join("");
-      const [before, behind] = linesIn(text);
+      const [before, behind] = linesIn(text, true);
       if (before === undefined || behind === undefined) return text;
-      const answer = text.slice(before.end, behind.start);
-      return answer.startsWith(prompt) ? answer.slice(prompt.length) : answer;
+      return text.slice(before.end, behind.start).slice(prompt.length);
     },
     errors: () => errors.join(""),
   };

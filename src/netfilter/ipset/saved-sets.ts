@@ -89,7 +89,8 @@ function noteEntry({ entries }: SavedSet, address: string, left: number): void {
 
 function noteLine(sets: Map<string, SavedSet>, line: string, place: TextPlace): void {
   const [, command, name = "", rest = ""] = /^(create|add)(?: ([^ ]+))?(?: (.*))?$/s.exec(line) ?? [];
-  if (command === undefined) throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
+  // A name can hold a line's end.
+  if (command === undefined || name === "") throw new SetOutputError(`the list of sets can't be read at: ${line.slice(0, 200)}`);
   if (!ownName.test(name)) return;
   if (command === "create") {
     const made = newSet(copyOf(name), rest);

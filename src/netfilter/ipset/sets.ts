@@ -217,6 +217,8 @@ function* readInSteps(text: string): Steps<Map<string, SavedSet>> {
     parseSavedSets(piece, found, place);
     yield;
   }
+  // A comment of somebody else's can look like the end of the answer.
+  if (place.inComment) throw new SetOutputError("the list of sets ends within a comment");
   return found;
 }
 

@@ -92,6 +92,7 @@ describe("a program that writes in blocks and prompts", () => {
       [0, "b"],
       [1, "x? v1.2"],
       [1, "x|? y"],
+      [1, "x|v1.2"],
       [3, "a? b ? c"],
       [40_000, "add x"],
       [1, ""],

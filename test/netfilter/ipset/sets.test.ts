@@ -203,6 +203,8 @@ describe("a session that reads the sets", () => {
       [ended({ failure: "not-found" }), 0],
       [answered("", "Kernel error received\n"), 1],
       [answered("xyzzy 123\n"), 1],
+      [answered(`${create}create theirs hash:ip comment\nadd theirs 192.0.2.1 comment "a\n`), 1],
+      [answered(`${create}create `), 1],
     ] as const) {
       const { sizes, calls, discarded } = reading(create, answer);
       assert.deepEqual([await sizes(), await sizes()], [[["cld4-grace", 0]], [["cld4-grace", 0]]]);
