@@ -157,6 +157,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
+    const isRecalled = reader.isRecalled();
     const reading = before === null ? readNow(chains) : { tables: Promise.resolve(before), asked: undefined };
     const tablesNow = reading.tables;
     const clockNow = kernelLists.calibrate();
@@ -169,8 +170,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     const known = chains();
     const expected = known?.current;
-    // A write would wait for it later.
-    if (isLarge) sets.prepare();
+    // A write would wait for it later. Who knows what the rules were has hardly anything to write.
+    if (isLarge && !isRecalled) sets.prepare();
     leftRules.look(expected !== undefined);
     try {
       await clockNow;

@@ -20,6 +20,8 @@ export interface TableReader {
   read(before: SavedTables | null, chains?: () => KnownChains | null): TablesReading;
   /** How tables that were just changed are to be read as a whole. */
   manner(chains?: KnownChains): Promise<ReadingManner>;
+  /** Whether a start knows what the rules were, and so that hardly anything will have to be written. */
+  isRecalled(): boolean;
   /** Starts what a first reading asks. */
   prepare(): void;
   /** Starts what is asked behind a change of all rules. */
@@ -67,6 +69,7 @@ export function createTableReader({ tables, generation, listings, clock }: Table
   };
 
   return {
+    isRecalled: () => recalled() !== null,
     read: (before, chains) => {
       const kept = recalled();
       const asks = !isFirst || kept !== null;

@@ -64,3 +64,19 @@ test("a stop before the first pass leaves what is kept as it is", async () => {
   });
   await reader.finish();
 });
+
+test("rules are recalled by the first reading alone, and only where they were kept", () => {
+  const table: FilterTable = { ...tableWith(four), read: () => new Promise(() => undefined) };
+  const readerWith = (known: Listings | null) =>
+    createTableReader({
+      tables: { 4: table, 6: table },
+      generation: { current: async () => 7, prepare: () => undefined },
+      listings: { known: () => known, keep: unused },
+      clock: createTestClock(),
+    });
+  assert.equal(readerWith(null).isRecalled(), false);
+  const reader = readerWith({ generation: 7, texts: { 4: four.text, 6: six.text } });
+  assert.equal(reader.isRecalled(), true);
+  void reader.read(null);
+  assert.equal(reader.isRecalled(), false);
+});
