@@ -129,7 +129,7 @@ forBackendsSideBySide((backend) => {
           const started = (): string => service.logs().slice(said);
           await eventually("it is in step", () => started().includes('"msg":"the kernel is in step"'));
           assert.doesNotMatch(started().split('"msg":"the kernel is in step"')[0] ?? "", / fails/);
-          await eventually("the look after it misses the programs", () => /iptables-nft-save fails/.test(started()), {
+          await eventually("the look after it misses the programs", () => /ip6?tables-nft-save fails/.test(started()), {
             within: 10_000,
           });
           await setPrograms(true);
