@@ -13,7 +13,7 @@ import { createReconciler } from "./enforcement/reconciler.ts";
 import { createStoreWatch } from "./enforcement/store-watch.ts";
 import { createLogDestination } from "./log-destination.ts";
 import { programFile } from "./netfilter/command/program-file.ts";
-import { openProgram, runCommand } from "./netfilter/command/run.ts";
+import { createFileRun, openProgram, runCommand } from "./netfilter/command/run.ts";
 import { createSession, type OpenSession } from "./netfilter/command/session.ts";
 import { createComposedRules } from "./netfilter/composed-rules.ts";
 import { createFirewall, type NetfilterFirewall } from "./netfilter/firewall.ts";
@@ -130,8 +130,12 @@ async function openFirewall(config: Config, log: Logger, onLongWait = (): void =
         () => programFile(file, config.searchPath),
         manner,
       );
-    const sessions: TableSessions = { open, lockHeld: () => isLockHeld(config.lockFile) };
-    const [lists, sets] = [createRecentLists(), createIpSets({ run: runCommand, open, releasedAtOnce: backend === "legacy" })];
+    const runIntoFile = createFileRun(config.stateDirectory);
+    const sessions: TableSessions = { open, runIntoFile, lockHeld: () => isLockHeld(config.lockFile) };
+    const [lists, sets] = [
+      createRecentLists(),
+      createIpSets({ run: runCommand, runIntoFile, open, releasedAtOnce: backend === "legacy" }),
+    ];
     const madeBy = sourcesOfBundle();
     const file = createKeptText(config, "composed-rules");
     const onFailure = (error: unknown): void =>

@@ -151,13 +151,19 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     return report ?? (await convergeNow(desired, looking, null));
   };
 
+  /** A write would wait for these programs. Who finds the rules as they are known has hardly anything to write. */
+  const prepareWrites = (found: Actual["tables"], expected: ReadonlySet<string> | undefined): void => {
+    if (families.every((family) => found[family].standing?.size === expected?.size && expected !== undefined)) return;
+    for (const family of families) tables[family].prepare();
+    sets.prepare();
+  };
+
   /** What a pass starts from. @param before the tables, which are not read then */
   const lookAround = async (desired: Desired, looking: boolean, before: Actual["tables"] | null) => {
     const isLarge = !last.ended() && desired.policies.length > manyPolicies;
     // Once only: whatever went wrong with it does not so with all that is read and composed.
     const isKept = isLarge && !keptIsDoubtful;
     const chains = once(() => (isKept ? (composed?.known(acceptable(desired).policies) ?? null) : null));
-    const isRecalled = reader.isRecalled();
     const reading = before === null ? readNow(chains) : { tables: Promise.resolve(before), asked: undefined };
     const tablesNow = reading.tables;
     const clockNow = kernelLists.calibrate();
@@ -170,8 +176,6 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
     }
     const known = chains();
     const expected = known?.current;
-    // A write would wait for it later. Who knows what the rules were has hardly anything to write.
-    if (isLarge && !isRecalled) sets.prepare();
     leftRules.look(expected !== undefined);
     try {
       await clockNow;
@@ -184,6 +188,7 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
       tablesNow,
       keeper.settle(desired, looking || (last.ended() && kernelLists.flushed())),
     ]);
+    if (isLarge) prepareWrites(found, expected);
     // Where a start before this one left rules on the same backend, to ask the other one can wait.
     if (expected !== undefined && !families.every((family) => found[family].standing !== undefined)) leftRules.look(false);
     // What is known are rules that name sets.
@@ -244,7 +249,10 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   );
 
   return {
-    prepare: reader.prepare,
+    prepare: () => {
+      reader.prepare(!kernelLists.flushed());
+      kernelLists.prepare();
+    },
     leave: async () => void (await Promise.all([composed?.finish(), reader.finish()])),
     inspector: createInspector({ backend, version, run, isThere, lists, kernelLists, counts }),
     recall: keeper.ledger.recall,

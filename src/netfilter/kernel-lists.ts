@@ -34,6 +34,8 @@ export interface KernelLists {
   withoutSets(): string | null;
   /** Measures the kernel's clock, once its canary is there; false while it is not. @throws {EnforcementDelayed} when it can't be written */
   calibrate(): Promise<boolean>;
+  /** Begins the first reading of the sets, for whoever reads first; what is wrong with it is said then. */
+  prepare(): void;
   /** @param fresh do not be content with an earlier reading of the sets */
   read(fresh: boolean): Promise<Reading>;
   /** Takes note of lines for `ipset restore` that this service has run. */
@@ -52,7 +54,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
   const wall = createWallTime(clock);
   let missing: string | null | undefined;
   let finding: Promise<typeof last> | undefined;
-  /** A reading that was begun while the clock was measured. */
+  /** A reading that was begun before anybody asked for one. */
   let early: Promise<typeof last> | undefined;
   let generation = 0;
   let last: { before: number; after: number; checked: number; activity: string; sets: Map<string, SavedSet> } | undefined;
@@ -118,12 +120,19 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     return finding;
   };
 
+  const prepare = (): void => {
+    if (missing !== undefined) return;
+    early ??= setsIfThere(false);
+    void early.catch(() => undefined);
+  };
+
   return {
     withoutSets: () => missing ?? null,
+    prepare,
     calibrate: async () => {
       if (!jiffies.calibrated()) {
-        // The sets are read meanwhile, the first time; what is wrong with them is said to whoever reads them next.
-        if (missing === undefined) early = setsIfThere(false);
+        // The sets are read meanwhile, the first time.
+        prepare();
         const [calibrated] = await Promise.all([jiffies.calibrate(), early?.catch(() => undefined)]);
         return calibrated;
       }

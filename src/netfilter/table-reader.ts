@@ -20,10 +20,8 @@ export interface TableReader {
   read(before: SavedTables | null, chains?: () => KnownChains | null): TablesReading;
   /** How tables that were just changed are to be read as a whole. */
   manner(chains?: KnownChains): Promise<ReadingManner>;
-  /** Whether a start knows what the rules were, and so that hardly anything will have to be written. */
-  isRecalled(): boolean;
-  /** Starts what a first reading asks. */
-  prepare(): void;
+  /** Starts what a first reading asks. @param isFull whether there are rules to be expected, which take long to be listed */
+  prepare(isFull: boolean): void;
   /** Starts what is asked behind a change of all rules. */
   changing(): void;
   /** Takes note of the last reading, at the end of a pass. @param isLarge whether a start would be glad to know it */
@@ -69,7 +67,6 @@ export function createTableReader({ tables, generation, listings, clock }: Table
   };
 
   return {
-    isRecalled: () => recalled() !== null,
     read: (before, chains) => {
       const kept = recalled();
       const asks = !isFirst || kept !== null;
@@ -85,9 +82,9 @@ export function createTableReader({ tables, generation, listings, clock }: Table
       });
     },
     manner: async (chains) => ({ ...(chains && { known: () => chains }), generation: await generation?.current() }),
-    prepare: () => {
+    prepare: (isFull) => {
       if (recalled() !== null) generation?.prepare();
-      else for (const table of [tables[4], tables[6]]) table.prepare();
+      else for (const table of [tables[4], tables[6]]) isFull ? table.readSoon() : table.prepare();
     },
     changing: () => generation?.prepare(),
     note: (isLarge) => {

@@ -26,12 +26,18 @@ async function runningHost(options: HostOptions = {}): Promise<Host> {
 }
 
 /** Two of them that somebody has done the same to, and whose services have started again; the first of them knows its rules from before. */
-async function restarted(happens: (host: Host) => void, after: readonly Policy[], withSessions = true): Promise<readonly Host[]> {
+async function restarted(
+  happens: (host: Host) => void,
+  after: readonly Policy[],
+  { withSessions = true, isBegun = false } = {},
+): Promise<readonly Host[]> {
   const kept: Kept = {};
   const hosts = [await runningHost({ kept, withSessions }), await runningHost({ withSessions })];
   for (const host of hosts) {
     happens(host);
-    await host.restarted().converge(desire(after));
+    const next = host.restarted();
+    if (isBegun) next.prepare();
+    await next.converge(desire(after));
   }
   if (after.length > 0) assert.ok((kept.found ?? 0) >= 118, `${kept.found} were known`);
   return hosts;
@@ -47,6 +53,16 @@ test("a start that finds all as it should be writes nothing, then and in the loo
     assert.deepEqual([writes, found], [0, []]);
     assert.equal((await next.position()).inPlace, true);
   }
+});
+
+test("a start goes by lists that it began before anything else, and the look after it sees what has happened since", async () => {
+  const host = await runningHost({ kept: {}, withSessions: true });
+  host.listed.length = 0;
+  const next = host.restarted();
+  next.prepare();
+  host.kernel.edit(4, "-F CLD-P-p-7");
+  assert.deepEqual([(await next.converge(desire(policies))).writes, host.listed], [0, []]);
+  assert.deepEqual((await next.converge(desire(policies))).found, ["IPv4: chain CLD-P-p-7 differs in 1 rule"]);
 });
 
 describe("a start after this has the rules that it has without any memory:", () => {
@@ -68,12 +84,14 @@ describe("a start after this has the rules that it has without any memory:", () 
     ["a chain of nobody was made", [":CLD-P-nobody - [0:0]", "-A CLD-P-nobody -j DROP"], policies],
     ["an address was let through by all", ["-I CLD-INPUT 1 -s 192.0.2.1/32 -j RETURN"], policies],
   ] as const) {
-    test(what, async () => {
-      const [host, other] = await restarted((each) => {
-        if (lines.length > 0) each.kernel.edit(4, ...lines);
-      }, after);
-      assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
-    });
+    for (const isBegun of [false, true])
+      test(isBegun ? `${what}, and both lists were begun before anybody asked` : what, async () => {
+        const edit = (each: Host): void => {
+          if (lines.length > 0) each.kernel.edit(4, ...lines);
+        };
+        const [host, other] = await restarted(edit, after, { isBegun });
+        assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
+      });
   }
 
   for (const [what, happens] of [
@@ -90,7 +108,7 @@ describe("a start after this has the rules that it has without any memory:", () 
   ] as const) {
     for (const withSessions of [true, false])
       test(withSessions ? what : `${what}, and each question starts a program`, async () => {
-        const [host, other] = await restarted(happens, policies, withSessions);
+        const [host, other] = await restarted(happens, policies, { withSessions });
         assert.deepEqual(host && rulesOf(host), other && rulesOf(other));
       });
   }

@@ -130,7 +130,7 @@ export function createHost({
       isThere: (program) => program !== missing,
       lists,
       sets: createIpSets({ run, ...(withSessions && { open }) }),
-      ...(withSessions && { sessions: { open, lockHeld: () => false } }),
+      ...(withSessions && { sessions: { open, runIntoFile: run, lockHeld: () => false } }),
       ...(kept && { composed: composedIn(kept) }),
       ...(onLongWait && { onLongWait }),
       ...(counted && { generation, listings: listingsIn(counted) }),

@@ -58,6 +58,16 @@ describe("the sets", () => {
     assert.deepEqual([ipset.started("save"), ipset.started("restore")], [1, 1]);
   });
 
+  test("are read before anybody asks, once, for all who ask then", async () => {
+    const { kernelLists, ipset, clock } = createKernel();
+    kernelLists.prepare();
+    clock.advance(100);
+    await Promise.all([kernelLists.calibrate(), kernelLists.read(false)]);
+    assert.deepEqual([ipset.started("save"), ipset.started("restore")], [1, 1]);
+    kernelLists.prepare();
+    assert.equal(ipset.started("save"), 1);
+  });
+
   test("need no trial where there are some of each type", async () => {
     const { kernelLists, ipset } = createKernel();
     ipset.edit("create cld4-h32ro-all hash:ip family inet maxelem 10 timeout 0");

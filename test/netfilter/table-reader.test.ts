@@ -16,6 +16,7 @@ function tableWith(listing: Listing | undefined): FilterTable {
     readEarlier: unused,
     test: unused,
     prepare: unused,
+    readSoon: unused,
     apply: unused,
   };
 }
@@ -65,18 +66,24 @@ test("a stop before the first pass leaves what is kept as it is", async () => {
   await reader.finish();
 });
 
-test("rules are recalled by the first reading alone, and only where they were kept", () => {
-  const table: FilterTable = { ...tableWith(four), read: () => new Promise(() => undefined) };
-  const readerWith = (known: Listings | null) =>
+test("what a first reading asks is begun: a number where the rules were kept, lists where there are rules, and programs that list and write otherwise", () => {
+  const begunWith = (known: Listings | null, isFull: boolean): readonly string[] => {
+    const begun: string[] = [];
+    const tableOf = (family: 4 | 6): FilterTable => ({
+      ...tableWith(undefined),
+      prepare: () => void begun.push(`session ${family}`),
+      readSoon: () => void begun.push(`list ${family}`),
+    });
     createTableReader({
-      tables: { 4: table, 6: table },
-      generation: { current: async () => 7, prepare: () => undefined },
+      tables: { 4: tableOf(4), 6: tableOf(6) },
+      generation: { current: async () => 7, prepare: () => void begun.push("number") },
       listings: { known: () => known, keep: unused },
       clock: createTestClock(),
-    });
-  assert.equal(readerWith(null).isRecalled(), false);
-  const reader = readerWith({ generation: 7, texts: { 4: four.text, 6: six.text } });
-  assert.equal(reader.isRecalled(), true);
-  void reader.read(null);
-  assert.equal(reader.isRecalled(), false);
+    }).prepare(isFull);
+    return begun;
+  };
+  const known = { generation: 7, texts: { 4: four.text, 6: six.text } };
+  assert.deepEqual(begunWith(known, true), ["number"]);
+  assert.deepEqual(begunWith(null, true), ["list 4", "list 6"]);
+  assert.deepEqual(begunWith(null, false), ["session 4", "session 6"]);
 });

@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { openOutputFile } from "./output-file.ts";
 import { onceQuiet } from "./quietness.ts";
 
 /** What a program answered. */
@@ -45,13 +46,42 @@ const always = {
   env: { LC_ALL: "C", GLIBC_TUNABLES: "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=8388608" },
 } as const;
 
-/** Runs a program to its end. With `openProgram` the only way in which this service starts one. */
-export const runCommand: RunCommand = async (file, args, input) => {
+/** Runs a program to its end. With `createFileRun` and `openProgram` the only way in which this service starts one. */
+export const runCommand: RunCommand = (file, args, input) => runToEnd(file, args, input, { maxBuffer: 256 * 1024 * 1024 });
+
+/**
+ * Runs programs whose output goes into a file without a name, so that each comes to its end whether this process has time to read or not: a pipe takes some
+ * hundred KB. Where there can be no such file, as `runCommand`. A disk that is full ends an output anywhere, and few programs say so.
+ * @param directory where the file is
+ */
+export function createFileRun(directory: string): RunCommand {
+  let runs = 0;
+  return async (file, args, input) => {
+    runs += 1;
+    const output = openOutputFile(`${directory}/output-${runs}`);
+    if (output === undefined) return runCommand(file, args, input);
+    try {
+      // Any number will do; the types have the first ten.
+      const result = await runToEnd(file, args, input, { stdout: output.descriptor as 3 });
+      const stdout = output.read();
+      return stdout === undefined ? { ...result, failure: "ENOBUFS" } : { ...result, stdout };
+    } finally {
+      output.close();
+    }
+  };
+}
+
+async function runToEnd(
+  file: string,
+  args: readonly string[],
+  input: string | undefined,
+  output: { readonly maxBuffer: number } | { readonly stdout: 3 },
+): Promise<CommandResult> {
   const running = execa(file, args, {
     ...(input === undefined ? { stdin: "ignore" as const } : { input }),
     timeout: timeLimit,
     killSignal: "SIGKILL",
-    maxBuffer: 256 * 1024 * 1024,
+    ...output,
     ...always,
   });
   let hung = false;
@@ -65,7 +95,7 @@ export const runCommand: RunCommand = async (file, args, input) => {
   const result = await running;
   endWatch();
   return resultOf(result, hung);
-};
+}
 
 /** Bytes of output that a program gathers before it writes them, where it writes in blocks. */
 export const blockSize = 8192;

@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { EnforcementDelayed } from "../../domain/ports.ts";
 import { inTurns, type Steps } from "../../domain/steps.ts";
 import { operatorName } from "../bans/names.ts";
+import { createPromptedAnswer } from "../command/answers.ts";
 import type { CommandResult, RunCommand } from "../command/run.ts";
 import type { OpenSession, Session } from "../command/session.ts";
 import { parseSavedSets, parseSetNumbers, type SavedSet, SetOutputError, startOfText } from "./saved-sets.ts";
@@ -44,10 +45,13 @@ const mark = operatorName(4);
  */
 const prompting = { prompt: "ipset> ", flush: "help\nhelp\nhelp\n" };
 /** It tells its version when all before it is done. */
+const between = (question: string): string => `version\n${question}\nversion\n`;
 const greeting = { text: "version\nversion\n", mark: /ipset v\S+, protocol version: \d+/ };
 
 export interface IpSetsOptions {
   readonly run: RunCommand;
+  /** Runs one whose output is long and not to be waited for by it; without it the first reading is by `run`. */
+  readonly runIntoFile?: RunCommand;
   /** Sessions with ipset; without them, and where they do not answer, each request starts a program. */
   readonly open?: OpenSession;
   /** Whether a set is free as soon as the last rule that named it is gone, as on the legacy backend. */
@@ -56,7 +60,7 @@ export interface IpSetsOptions {
   readonly wait?: (milliseconds: number) => Promise<unknown>;
 }
 
-export function createIpSets({ run, open, releasedAtOnce = false, wait = setTimeout }: IpSetsOptions): IpSets {
+export function createIpSets({ run, runIntoFile, open, releasedAtOnce = false, wait = setTimeout }: IpSetsOptions): IpSets {
   const session = open?.("ipset", ["restore", "-exist"]);
   // Not the same: `restore` would print the names alone after it was asked for one.
   const reader = open?.("ipset", ["-"], { greeting, prompting });
@@ -82,7 +86,7 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
   };
   /** What a session says to a question; undefined where it does not. */
   const told = async (asked: Session | undefined, question: string): Promise<string | undefined> => {
-    const answer = await asked?.ask(`version\n${question}\nversion\n`, greeting.mark);
+    const answer = await asked?.ask(between(question), greeting.mark);
     if (answer?.answered === false && answer.end.failure === "hung")
       throw new EnforcementDelayed(`ipset ${question} fails: ${said(answer.end)}`);
     if (answer?.answered !== true) return undefined;
@@ -92,7 +96,7 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
     return undefined;
   };
 
-  /** A start, which is busy, would send the question some turns after the program is there. */
+  /** A start is busy with other things: it would send its question some turns after the program is there, and read the answer piece by piece. */
   let isRead = false;
 
   const setsIn = (text: string): Promise<Map<string, SavedSet>> => inTurns(readInSteps(text));
@@ -100,12 +104,17 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
   /** What a session saves; undefined where it does not, or nobody knows what it says. */
   const savedBySession = async (): Promise<Map<string, SavedSet> | undefined> => {
     const text = await told(reader, "save");
-    if (text === undefined) return undefined;
-    return setsIn(text).catch((error: unknown) => {
-      if (!(error instanceof SetOutputError)) throw error;
-      reader?.discard();
-      return undefined;
-    });
+    return text === undefined ? undefined : setsIn(text).catch(ifUnreadable(() => reader?.discard()));
+  };
+
+  /** The same of a program that writes into a file; its last word tells that the file has all of it. */
+  const savedIntoFile = async (): Promise<Map<string, SavedSet> | undefined> => {
+    const result = await runIntoFile?.("ipset", ["-"], between("save"));
+    if (result?.failure === "hung") throw new EnforcementDelayed(`ipset save fails: ${said(result)}`);
+    if (result?.exitCode !== 0 || !isHarmless(result.stderr)) return undefined;
+    const answer = createPromptedAnswer(greeting.mark, prompting);
+    answer.take(result.stdout);
+    return answer.isWhole() ? setsIn(answer.output()).catch(ifUnreadable(() => undefined)) : undefined;
   };
 
   const numbers = async (what: Parameters<typeof parseSetNumbers>[1]): Promise<ReadonlyMap<string, number>> =>
@@ -162,7 +171,7 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
       return `ipset does not work here (${said(result)}): ${remedy}`;
     },
     read: async () => {
-      const found = isRead ? await savedBySession() : undefined;
+      const found = await (isRead ? savedBySession() : savedIntoFile());
       isRead = true;
       if (found) return found;
       try {
@@ -192,6 +201,15 @@ export function createIpSets({ run, open, releasedAtOnce = false, wait = setTime
       await wait(dumpPause);
       return keptOf(kept);
     },
+  };
+}
+
+/** For `catch`: undefined where nobody knows what the text says. */
+function ifUnreadable(then: () => void): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof SetOutputError)) throw error;
+    then();
+    return undefined;
   };
 }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { runCommand } from "../../../src/netfilter/command/run.ts";
+import { createFileRun, runCommand } from "../../../src/netfilter/command/run.ts";
+import { createDirectory } from "../../support/directories.ts";
 
 const fixture = (name: string) => join(import.meta.dirname, "fixtures", name);
 
@@ -85,5 +87,51 @@ describe("a program that can't run to its end", () => {
 
   test("but works on is waited for", async () => {
     assert.equal((await runCommand(fixture("work-for-seconds"), ["2"])).exitCode, 0);
+  });
+});
+
+describe("a program whose output goes into a file", () => {
+  test("comes to its end while this process is busy, and gives what it printed, however much, its errors and its exit code", async () => {
+    const directory = await createDirectory();
+    try {
+      const run = createFileRun(directory.path);
+      const much = run(fixture("print-much"), ["3000000"]);
+      const failing = run(fixture("exit-with"), ["4"]);
+      const input = `save\n${"é".repeat(100_000)}\n`;
+      assert.equal((await run("cat", [], input)).stdout, input);
+      assert.deepEqual(await failing, { exitCode: 4, stdout: "out\n", stderr: "err\n" });
+      assert.equal((await much).stdout.length, 3_000_000);
+      assert.deepEqual(await run("cat", []), { exitCode: 0, stdout: "", stderr: "" });
+    } finally {
+      directory.remove();
+    }
+  });
+
+  test("leaves no file, and is not disturbed by one that a crash has left", async () => {
+    const directory = await createDirectory();
+    try {
+      writeFileSync(join(directory.path, "output-1"), "of a start before, and longer than the answer");
+      assert.equal((await createFileRun(directory.path)(fixture("exit-with"), ["0"])).stdout, "out\n");
+      assert.deepEqual(readdirSync(directory.path), []);
+    } finally {
+      directory.remove();
+    }
+  });
+
+  test("gives the same where no file can be made", async () => {
+    const run = createFileRun(fixture("absent"));
+    assert.deepEqual(await run(fixture("exit-with"), ["4"]), { exitCode: 4, stdout: "out\n", stderr: "err\n" });
+  });
+
+  test("is said to have failed when it is missing, or prints more than anybody reads", async () => {
+    const directory = await createDirectory();
+    try {
+      const run = createFileRun(directory.path);
+      assert.equal((await run("connlimitd-no-such-program", [])).failure, "not-found");
+      const endless = await run("head", ["-c", "70000000", "/dev/zero"]);
+      assert.deepEqual([endless.failure, endless.stdout], ["ENOBUFS", ""]);
+    } finally {
+      directory.remove();
+    }
   });
 });
