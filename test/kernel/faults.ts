@@ -185,7 +185,7 @@ export interface Outcome {
 }
 
 export interface Ordeal {
-  /** Wait for `/readyz` before anything is written. */
+  /** Let it begin in a quiet time, and wait for `/readyz` before anything is written. */
   readonly silent: boolean;
   /** Milliseconds that the fault lasts at least. */
   readonly lasting: number;
@@ -194,6 +194,7 @@ export interface Ordeal {
 /** Lets the service live through a fault. @throws {Error} when it does not tell of it, or does not recover, within 10 s */
 export async function undergo(scene: FaultScene, fault: Fault, { silent, lasting }: Ordeal): Promise<Outcome> {
   const { service } = scene;
+  if (silent) await untilNothingIsNew(service);
   const before = await saved(scene);
   const begun = performance.now();
   const end = await fault.begin(scene);
@@ -225,6 +226,19 @@ export async function undergo(scene: FaultScene, fault: Fault, { silent, lasting
     await end();
     throw error;
   }
+}
+
+/** What the service has looked at more than once since it has changed is not what it needs to look at. */
+async function untilNothingIsNew(service: Service): Promise<void> {
+  const looks = new Set<unknown>();
+  await eventually(
+    "three looks have found nothing",
+    async () => {
+      const { body } = await service.request("GET", "/v1/status");
+      return looks.add((body as { passes: { lastAt: unknown } }).passes.lastAt).size > 3;
+    },
+    { within: 15_000 },
+  );
 }
 
 type InForce = (resource: unknown) => boolean;

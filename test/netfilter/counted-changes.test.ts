@@ -24,13 +24,15 @@ async function seenHost(some: readonly Policy[], options: HostOptions = {}): Pro
 /** What was asked for since the last time. */
 const listedBy = (host: Host): readonly string[] => host.listed.splice(0);
 const bothTables = ["-S", "-S"];
+/** That iptables is still able to. */
+const oneChain = ["-S INPUT", "-S INPUT"];
 
 describe("a look", () => {
-  test("lists nothing while the kernel has taken no change", async () => {
+  test("lists one chain of each table while the kernel has taken no change", async () => {
     const host = await seenHost(few, { counted: {} });
     for (let look = 0; look < 3; look += 1) {
       const { writes, found } = await host.firewall.converge(desire(few));
-      assert.deepEqual([writes, found, listedBy(host)], [0, [], []]);
+      assert.deepEqual([writes, found, listedBy(host)], [0, [], oneChain]);
     }
     assert.equal((await host.firewall.position()).inPlace, true);
   });
@@ -44,8 +46,21 @@ describe("a look", () => {
     assert.deepEqual((await host.firewall.converge(desire(few))).found, []);
     assert.deepEqual(listedBy(host), bothTables);
     await host.firewall.converge(desire(few));
-    assert.deepEqual(listedBy(host), []);
+    assert.deepEqual(listedBy(host), oneChain);
   });
+
+  for (const [fault, reason] of [
+    ["program missing", /the program iptables-nft-save is missing/],
+    ["save fails", /fails/],
+    ["save prints an error and exits with 0", /can't be read/],
+  ] as const)
+    test(`tells that iptables does not work (${fault}) although nothing has changed`, async () => {
+      const host = await seenHost(few, { counted: {} });
+      host.kernel.setFault(fault, 4);
+      await assert.rejects(host.firewall.converge(desire(few)), reason);
+      host.kernel.setFault(null);
+      assert.deepEqual((await host.firewall.converge(desire(few))).found, []);
+    });
 
   test("lists them after a change of this service's own, once", async () => {
     const host = await seenHost(few, { counted: {} });
@@ -55,7 +70,7 @@ describe("a look", () => {
     await host.firewall.converge(desire(wider));
     assert.deepEqual(listedBy(host), bothTables);
     await host.firewall.converge(desire(wider));
-    assert.deepEqual(listedBy(host), []);
+    assert.deepEqual(listedBy(host), oneChain);
   });
 
   test("lists them again when a change came while they were listed", async () => {
