@@ -167,6 +167,7 @@ export function createKernelLists({ lists, sets, clock }: { lists: RecentLists; 
     changed: () => {
       generation += 1;
       last = undefined;
+      early = undefined;
     },
     activityMark,
     wallTimeOf: (stamp) => {

@@ -77,7 +77,7 @@ export function openTable<Entry>(database: DatabaseSync, table: Table<Entry>): O
  * takes as long as to read their values.
  */
 function entriesOf<Entry>(database: DatabaseSync, { name, decode }: Table<Entry>, columns: readonly string[]): Entry[] {
-  const entries: Entry[] = [];
+  let entries: Entry[] = [];
   const row: Record<string, SQLOutputValue> = {};
   const reader = `read_${name}`;
   database.function(reader, { varargs: true, directOnly: true }, (...values) => {
@@ -85,8 +85,13 @@ function entriesOf<Entry>(database: DatabaseSync, { name, decode }: Table<Entry>
     entries.push(decode(row));
     return null;
   });
-  database.prepare(`SELECT count(${reader}(${columns.join(", ")})) FROM ${name}`).get();
-  return entries;
+  try {
+    database.prepare(`SELECT count(${reader}(${columns.join(", ")})) FROM ${name}`).get();
+    return entries;
+  } finally {
+    // The database keeps the function, and what it knows.
+    entries = [];
+  }
 }
 
 /** No value of a key holds a line break. */

@@ -45,6 +45,8 @@ const sqliteCodes = new Map<number, keyof typeof remedies>([
 
 function openErrorCode(error: unknown): keyof typeof remedies {
   if (error instanceof UnreadableRowError) return "corrupt";
+  // A number that is larger than any that is written.
+  if (error instanceof RangeError && "code" in error && error.code === "ERR_OUT_OF_RANGE") return "corrupt";
   if (error instanceof Error && "errcode" in error && typeof error.errcode === "number") {
     return sqliteCodes.get(error.errcode & 0xff) ?? "unusable";
   }

@@ -65,6 +65,22 @@ test("a start goes by lists that it began before anything else, and the look aft
   assert.deepEqual((await next.converge(desire(policies))).found, ["IPv4: chain CLD-P-p-7 differs in 1 rule"]);
 });
 
+test("a start prepares programs that write when it finds something to write, and none when all is as it knows it", async () => {
+  const writers = ["ip6tables-nft-restore", "ipset", "iptables-nft-restore"];
+  for (const [edits, expected] of [
+    [[], []],
+    [["-F CLD-P-p-7"], writers],
+  ] as const) {
+    const host = await runningHost({ kept: {}, withSessions: true });
+    if (edits.length > 0) host.kernel.edit(4, ...edits);
+    host.prepared.length = 0;
+    const next = host.restarted();
+    next.prepare();
+    await next.converge(desire(policies));
+    assert.deepEqual([...new Set(host.prepared)].sort(), expected);
+  }
+});
+
 describe("a start after this has the rules that it has without any memory:", () => {
   const jump = '-m comment --comment "cld:832683cb538b" -j CLD-INPUT';
   for (const [what, lines, after] of [

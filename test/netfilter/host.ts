@@ -13,7 +13,7 @@ import { createKeptListings } from "../../src/netfilter/kept-listings.ts";
 import { createFakeRecentLists } from "../support/fake-recent-lists.ts";
 import { createSimulatedIpset } from "../support/simulated-ipset.ts";
 import { createSimulatedIptables } from "../support/simulated-iptables.ts";
-import { simulatedSessions } from "../support/simulated-sessions.ts";
+import { simulatedFileRun, simulatedSessions } from "../support/simulated-sessions.ts";
 import { rulesOf } from "../support/table-model.ts";
 import { createTestClock } from "../support/test-clock.ts";
 
@@ -87,9 +87,13 @@ export function createHost({
   if (!withSets) ipset.setFault("program missing");
   const run: RunCommand = (file, args, input) => (file === "ipset" ? ipset.run : kernel.run)(file, args, input);
   const listed: string[] = [];
-  const open = simulatedSessions(run, ({ input = "" }) => {
-    listed.push(...(input.match(/^-S\b.*$/gm) ?? []));
-  });
+  const prepared: string[] = [];
+  const open = simulatedSessions(
+    run,
+    ({ input = "" }) => void listed.push(...(input.match(/^-S\b.*$/gm) ?? [])),
+    (file) => void prepared.push(file),
+  );
+  const runIntoFile = simulatedFileRun(run);
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const composedIn = (place: Kept) => {
     const write = async (text: string): Promise<void> => {
@@ -129,8 +133,8 @@ export function createHost({
       run,
       isThere: (program) => program !== missing,
       lists,
-      sets: createIpSets({ run, ...(withSessions && { open }) }),
-      ...(withSessions && { sessions: { open, runIntoFile: run, lockHeld: () => false } }),
+      sets: createIpSets({ run, ...(withSessions && { open, runIntoFile }) }),
+      ...(withSessions && { sessions: { open, runIntoFile, lockHeld: () => false } }),
       ...(kept && { composed: composedIn(kept) }),
       ...(onLongWait && { onLongWait }),
       ...(counted && { generation, listings: listingsIn(counted) }),
@@ -148,6 +152,8 @@ export function createHost({
     kernel,
     /** What was asked of sessions: `-S` for all rules of a family, `-S CHAIN` for those of one. */
     listed,
+    /** Programs that were started ahead, to be asked later. */
+    prepared,
     firewall,
     /** The same host with a service that remembers nothing. */
     restarted: start,

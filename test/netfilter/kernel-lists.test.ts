@@ -68,6 +68,17 @@ describe("the sets", () => {
     assert.equal(ipset.started("save"), 1);
   });
 
+  test("that were read ahead of a pass that failed are read again", async () => {
+    const { kernelLists, ipset, entries } = createKernel();
+    ipset.setFault("save fails");
+    kernelLists.prepare();
+    await kernelLists.calibrate();
+    ipset.setFault(null);
+    ipset.edit("add cld4-grace 192.0.2.9 timeout 60");
+    kernelLists.changed();
+    assert.deepEqual(await entries(), ["192.0.2.9"]);
+  });
+
   test("need no trial where there are some of each type", async () => {
     const { kernelLists, ipset } = createKernel();
     ipset.edit("create cld4-h32ro-all hash:ip family inet maxelem 10 timeout 0");

@@ -174,6 +174,7 @@ for (const [what, sql] of [
   ["an earlier policy that is none", `UPDATE confirmations SET previous = '{"name":["mysql"]}'`],
   ["an earlier policy without its parts", "UPDATE confirmations SET previous = '{}'"],
   ["a token with a scope that does not exist", `UPDATE tokens SET scopes = '["root"]'`],
+  ["a number that is larger than any", "UPDATE policies SET created_at = 9007199254740993"],
   ["a token without a digest", "UPDATE tokens SET digest = 'secret'"],
   ["no revision", "DELETE FROM meta"],
 ] as const) {

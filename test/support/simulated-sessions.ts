@@ -6,8 +6,13 @@ import type { Invocation } from "./simulated-iptables.ts";
  * Sessions with the programs of a simulated kernel.
  * @param run runs the program for one request alone
  * @param onAsk gets each request as it is sent
+ * @param onPrepare gets the name of each program that is started ahead
  */
-export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocation) => void = () => undefined): OpenSession {
+export function simulatedSessions(
+  run: RunCommand,
+  onAsk: (invocation: Invocation) => void = () => undefined,
+  onPrepare: (file: string) => void = () => undefined,
+): OpenSession {
   return (file, args, { prompting } = {}) => ({
     ask: async (input, _mark, manner): Promise<SessionAnswer> => {
       // A request waits for its turn.
@@ -17,9 +22,20 @@ export function simulatedSessions(run: RunCommand, onAsk: (invocation: Invocatio
       const { end, output } = await answerTo(run, { file, args, input });
       return end.exitCode === 0 ? { answered: true, output, errors: end.stderr } : { answered: false, end };
     },
-    prepare: () => {},
+    prepare: () => onPrepare(file),
     discard: () => {},
   });
+}
+
+const version = "ipset v7.17, protocol version: 7\n";
+
+/** Programs of a simulated kernel whose output goes into a file; `ipset -` is asked to save what there is. */
+export function simulatedFileRun(run: RunCommand): RunCommand {
+  return async (file, args, input) => {
+    if (file !== "ipset") return run(file, args, input);
+    const result = await run(file, ["save"]);
+    return { ...result, stdout: `ipset> ${version}ipset> ${result.stdout}ipset> ipset> ${version}ipset> ` };
+  };
 }
 
 async function answerTo(run: RunCommand, { file, args, input = "" }: Invocation) {

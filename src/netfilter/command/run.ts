@@ -1,5 +1,5 @@
 import { execa } from "execa";
-import { openOutputFile } from "./output-file.ts";
+import { openOutputFile, type Room } from "./output-file.ts";
 import { onceQuiet } from "./quietness.ts";
 
 /** What a program answered. */
@@ -51,14 +51,14 @@ export const runCommand: RunCommand = (file, args, input) => runToEnd(file, args
 
 /**
  * Runs programs whose output goes into a file without a name, so that each comes to its end whether this process has time to read or not: a pipe takes some
- * hundred KB. Where there can be no such file, as `runCommand`. A disk that is full ends an output anywhere, and few programs say so.
+ * hundred KB. Where there can be no such file, or little room, as `runCommand`.
  * @param directory where the file is
  */
-export function createFileRun(directory: string): RunCommand {
+export function createFileRun(directory: string, room?: Room): RunCommand {
   let runs = 0;
   return async (file, args, input) => {
     runs += 1;
-    const output = openOutputFile(`${directory}/output-${runs}`);
+    const output = openOutputFile(`${directory}/output-${runs}`, room);
     if (output === undefined) return runCommand(file, args, input);
     try {
       // Any number will do; the types have the first ten.

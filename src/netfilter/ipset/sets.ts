@@ -107,7 +107,7 @@ export function createIpSets({ run, runIntoFile, open, releasedAtOnce = false, w
     return text === undefined ? undefined : setsIn(text).catch(ifUnreadable(() => reader?.discard()));
   };
 
-  /** The same of a program that writes into a file; its last word tells that the file has all of it. */
+  /** The same of a program that writes into a file, up to its last word. */
   const savedIntoFile = async (): Promise<Map<string, SavedSet> | undefined> => {
     const result = await runIntoFile?.("ipset", ["-"], between("save"));
     if (result?.failure === "hung") throw new EnforcementDelayed(`ipset save fails: ${said(result)}`);

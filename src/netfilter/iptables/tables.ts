@@ -147,8 +147,8 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     return output === undefined ? undefined : parseListedTable(output);
   };
 
-  const savedText = async (args: readonly string[], noTable = harmless, by = run): Promise<string> => {
-    const result = await by(saveName, args);
+  const savedText = async (args: readonly string[], noTable = harmless): Promise<string> => {
+    const result = await run(saveName, args);
     assertAnswered(saveName, result);
     // A kernel that has no table yet lists none, but then there is nothing to be said about it either.
     const speaksOfNoTable = !/^\*/m.test(result.stdout) && !isHarmless(result.stdout, result.stderr, noTable);
@@ -162,16 +162,24 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
   };
   const savedIn = (text: string, chains: KnownChains | null): SavedTable =>
     chains === null ? parseSavedTable(text) : parseSavedBeside(text, chains.texts[family], chains.current);
-  /** A text that was begun to be read before anybody asked. */
-  let begun: Promise<string> | undefined;
-  /** Undefined where there is none, or nothing can be read of it: then the table is asked for. */
+  /** A save that was begun before anybody asked. */
+  let begun: Promise<CommandResult> | undefined;
+  /** Undefined where there is none, or not the whole of it: then the table is asked for. */
   const readBegun = async ({ known = () => null, onAsked }: ReadingManner): Promise<SavedTable | undefined> => {
-    const text = begun;
+    const running = begun;
     begun = undefined;
-    if (text === undefined) return undefined;
+    if (running === undefined) return undefined;
     onAsked?.();
-    // A full disk ends it anywhere.
-    return text.then((saved) => (savedToEnd.test(saved) ? savedIn(saved, known()) : undefined)).catch(() => undefined);
+    const result = await running;
+    // It would hang once more.
+    if (result.failure === "hung" || result.failure === "timed-out") assertAnswered(saveName, result);
+    if (result.exitCode !== 0 || !savedToEnd.test(result.stdout)) return undefined;
+    try {
+      return savedIn(result.stdout, known());
+    } catch (error) {
+      if (error instanceof SaveOutputError) return undefined;
+      throw error;
+    }
   };
   /** The generations at which tables were listed, or one before. */
   const seenAt = new WeakMap<SavedTable, number>();
@@ -255,8 +263,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       const { runIntoFile } = sessions ?? {};
       // Whoever has the lock is about to change something: a session waits for that.
       if (runIntoFile === undefined || locked()) return restoring?.prepare();
-      begun = savedText(["-t", "filter"], harmless, runIntoFile);
-      void begun.catch(() => undefined);
+      begun = runIntoFile(saveName, ["-t", "filter"]);
     },
     apply: (lines, onSent) => {
       last = undefined;

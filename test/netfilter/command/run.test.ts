@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { createFileRun, runCommand } from "../../../src/netfilter/command/run.ts";
@@ -90,11 +90,14 @@ describe("a program that can't run to its end", () => {
   });
 });
 
+/** However full the disk of the tests is. */
+const anyRoom = { before: 0, after: 0 };
+
 describe("a program whose output goes into a file", () => {
   test("comes to its end while this process is busy, and gives what it printed, however much, its errors and its exit code", async () => {
     const directory = await createDirectory();
     try {
-      const run = createFileRun(directory.path);
+      const run = createFileRun(directory.path, anyRoom);
       const much = run(fixture("print-much"), ["3000000"]);
       const failing = run(fixture("exit-with"), ["4"]);
       const input = `save\n${"é".repeat(100_000)}\n`;
@@ -111,22 +114,50 @@ describe("a program whose output goes into a file", () => {
     const directory = await createDirectory();
     try {
       writeFileSync(join(directory.path, "output-1"), "of a start before, and longer than the answer");
-      assert.equal((await createFileRun(directory.path)(fixture("exit-with"), ["0"])).stdout, "out\n");
-      assert.deepEqual(readdirSync(directory.path), []);
+      writeFileSync(join(directory.path, "other"), "kept");
+      symlinkSync("other", join(directory.path, "output-2"));
+      const run = createFileRun(directory.path, anyRoom);
+      for (const _ of [1, 2]) assert.equal((await run(fixture("exit-with"), ["0"])).stdout, "out\n");
+      assert.deepEqual(readdirSync(directory.path), ["other"]);
+      assert.equal(readFileSync(join(directory.path, "other"), "utf8"), "kept");
+    } finally {
+      directory.remove();
+    }
+  });
+
+  test("writes into a file where there is room for it, and into a pipe where it could take what others need", async () => {
+    const directory = await createDirectory();
+    try {
+      const target = ["-n", "/proc/self/fd/1"];
+      const withRoom = createFileRun(directory.path, anyRoom);
+      assert.equal((await withRoom("readlink", target)).stdout, `${directory.path}/output-1 (deleted)`);
+      const without = createFileRun(directory.path, { before: 2 ** 60, after: 0 });
+      assert.match((await without("readlink", target)).stdout, /^(pipe|socket):/);
+    } finally {
+      directory.remove();
+    }
+  });
+
+  test("is not believed when the disk has become full, as anything may be missing then", async () => {
+    const directory = await createDirectory();
+    try {
+      const run = createFileRun(directory.path, { before: 0, after: 2 ** 60 });
+      const { failure, stdout } = await run(fixture("exit-with"), ["0"]);
+      assert.deepEqual([failure, stdout], ["ENOBUFS", ""]);
     } finally {
       directory.remove();
     }
   });
 
   test("gives the same where no file can be made", async () => {
-    const run = createFileRun(fixture("absent"));
+    const run = createFileRun(fixture("absent"), anyRoom);
     assert.deepEqual(await run(fixture("exit-with"), ["4"]), { exitCode: 4, stdout: "out\n", stderr: "err\n" });
   });
 
   test("is said to have failed when it is missing, or prints more than anybody reads", async () => {
     const directory = await createDirectory();
     try {
-      const run = createFileRun(directory.path);
+      const run = createFileRun(directory.path, anyRoom);
       assert.equal((await run("connlimitd-no-such-program", [])).failure, "not-found");
       const endless = await run("head", ["-c", "70000000", "/dev/zero"]);
       assert.deepEqual([endless.failure, endless.stdout], ["ENOBUFS", ""]);

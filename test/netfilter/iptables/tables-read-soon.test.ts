@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { EnforcementDelayed } from "../../../src/domain/ports.ts";
 import type { CommandResult, RunCommand } from "../../../src/netfilter/command/run.ts";
 import type { OpenSession } from "../../../src/netfilter/command/session.ts";
 import { createFilterTable } from "../../../src/netfilter/iptables/tables.ts";
@@ -45,13 +46,20 @@ describe("a reading that is begun before it is asked for", () => {
     ["whose last line is missing", { stdout: rule("-A INPUT").slice(0, -30) }],
     ["that holds what nobody knows", { stdout: rule("xyzzy 17") }],
     ["that failed", { exitCode: 1, stderr: "iptables-legacy-save: out of memory" }],
-    ["that hung", { exitCode: null, failure: "hung" }],
   ] as const)
     test(`${what} is made again by whoever asks`, async () => {
       const { table, log } = begun(output);
       assert.deepEqual((await table.read()).input, ["-j DROP"]);
       assert.deepEqual(log, [list, ask]);
     });
+
+  test("that hangs delays enforcement, and nobody hangs once more for it", async () => {
+    for (const failure of ["hung", "timed-out"]) {
+      const { table, log } = begun({ exitCode: null, failure });
+      await assert.rejects(table.read(), EnforcementDelayed);
+      assert.deepEqual(log, [list]);
+    }
+  });
 
   test("is left to a session, which waits for the lock, while somebody has that", () => {
     const { log } = begun({}, () => true);
