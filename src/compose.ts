@@ -62,7 +62,7 @@ export async function startService(config: Config, supervision: Supervision | nu
   const waiting = Promise.withResolvers<void>();
   const firewall = await openFirewall(config, log, waiting.resolve);
   const unlock = await lock();
-  firewall.prepare();
+  await firewall.prepare();
   const store = orStartError(() => openStore(config));
   const reconciler = createReconciler({ store, firewall, clock: systemClock, log });
   const confirmations = createConfirmationService({ store, enforcer: reconciler, clock: systemClock });

@@ -54,7 +54,7 @@ const planPatience = 1300;
 export interface NetfilterFirewall extends Firewall {
   readonly inspector: Inspector;
   /** Starts what the first pass asks for the rules, which takes some time. */
-  prepare(): void;
+  prepare(): Promise<void>;
   /** Keeps what the next start would have to compose; for the end, when no pass runs any more. Never rejects. */
   leave(): Promise<void>;
   /** Removes every chain, list and set that is this service's own, on both backends; the result names sets that rules of others keep. */
@@ -249,8 +249,8 @@ export function createFirewall(options: NetfilterOptions): NetfilterFirewall {
   );
 
   return {
-    prepare: () => {
-      reader.prepare(!kernelLists.flushed());
+    prepare: async () => {
+      await reader.prepare(!kernelLists.flushed());
       kernelLists.prepare();
     },
     leave: async () => void (await Promise.all([composed?.finish(), reader.finish()])),

@@ -20,8 +20,8 @@ export interface TableReader {
   read(before: SavedTables | null, chains?: () => KnownChains | null): TablesReading;
   /** How tables that were just changed are to be read as a whole. */
   manner(chains?: KnownChains): Promise<ReadingManner>;
-  /** Starts what a first reading asks. @param isFull whether there are rules to be expected, which take long to be listed */
-  prepare(isFull: boolean): void;
+  /** Starts what a first reading asks; resolves when it has been. @param isFull whether there are rules to be expected, which take long to be listed */
+  prepare(isFull: boolean): Promise<void>;
   /** Starts what is asked behind a change of all rules. */
   changing(): void;
   /** Takes note of the last reading, at the end of a pass. @param isLarge whether a start would be glad to know it */
@@ -82,9 +82,9 @@ export function createTableReader({ tables, generation, listings, clock }: Table
       });
     },
     manner: async (chains) => ({ ...(chains && { known: () => chains }), generation: await generation?.current() }),
-    prepare: (isFull) => {
+    prepare: async (isFull) => {
       if (recalled() !== null) generation?.prepare();
-      else for (const table of [tables[4], tables[6]]) isFull ? table.readSoon() : table.prepare();
+      else await Promise.all([tables[4], tables[6]].map((table) => (isFull ? table.readSoon() : table.prepare())));
     },
     changing: () => generation?.prepare(),
     note: (isLarge) => {

@@ -36,7 +36,7 @@ async function restarted(
   for (const host of hosts) {
     happens(host);
     const next = host.restarted();
-    if (isBegun) next.prepare();
+    if (isBegun) await next.prepare();
     await next.converge(desire(after));
   }
   if (after.length > 0) assert.ok((kept.found ?? 0) >= 118, `${kept.found} were known`);
@@ -59,7 +59,7 @@ test("a start goes by lists that it began before anything else, and the look aft
   const host = await runningHost({ kept: {}, withSessions: true });
   host.listed.length = 0;
   const next = host.restarted();
-  next.prepare();
+  await next.prepare();
   host.kernel.edit(4, "-F CLD-P-p-7");
   assert.deepEqual([(await next.converge(desire(policies))).writes, host.listed], [0, []]);
   assert.deepEqual((await next.converge(desire(policies))).found, ["IPv4: chain CLD-P-p-7 differs in 1 rule"]);
@@ -75,7 +75,7 @@ test("a start prepares programs that write when it finds something to write, and
     if (edits.length > 0) host.kernel.edit(4, ...edits);
     host.prepared.length = 0;
     const next = host.restarted();
-    next.prepare();
+    await next.prepare();
     await next.converge(desire(policies));
     assert.deepEqual([...new Set(host.prepared)].sort(), expected);
   }

@@ -115,7 +115,7 @@ describe("a start", () => {
   test("lists nothing where the kernel has taken no change since the stop, and the look after it lists everything", async () => {
     const { host } = await stoppedHost();
     const next = host.restarted();
-    next.prepare();
+    await next.prepare();
     const { writes, found } = await next.converge(desire(policies));
     assert.deepEqual([writes, found, listedBy(host)], [0, [], []]);
     assert.deepEqual((await next.converge(desire(policies))).found, []);

@@ -134,7 +134,7 @@ export function createHost({
       isThere: (program) => program !== missing,
       lists,
       sets: createIpSets({ run, ...(withSessions && { open, runIntoFile }) }),
-      ...(withSessions && { sessions: { open, runIntoFile, lockHeld: () => false } }),
+      ...(withSessions && { sessions: { open, runIntoFile, lockHeld: async () => false } }),
       ...(kept && { composed: composedIn(kept) }),
       ...(onLongWait && { onLongWait }),
       ...(counted && { generation, listings: listingsIn(counted) }),

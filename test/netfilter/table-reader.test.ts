@@ -66,15 +66,15 @@ test("a stop before the first pass leaves what is kept as it is", async () => {
   await reader.finish();
 });
 
-test("what a first reading asks is begun: a number where the rules were kept, lists where there are rules, and programs that list and write otherwise", () => {
-  const begunWith = (known: Listings | null, isFull: boolean): readonly string[] => {
+test("what a first reading asks is begun: a number where the rules were kept, lists where there are rules, and programs that list and write otherwise", async () => {
+  const begunWith = async (known: Listings | null, isFull: boolean): Promise<readonly string[]> => {
     const begun: string[] = [];
     const tableOf = (family: 4 | 6): FilterTable => ({
       ...tableWith(undefined),
       prepare: () => void begun.push(`session ${family}`),
-      readSoon: () => void begun.push(`list ${family}`),
+      readSoon: async () => void begun.push(`list ${family}`),
     });
-    createTableReader({
+    await createTableReader({
       tables: { 4: tableOf(4), 6: tableOf(6) },
       generation: { current: async () => 7, prepare: () => void begun.push("number") },
       listings: { known: () => known, keep: unused },
@@ -83,7 +83,7 @@ test("what a first reading asks is begun: a number where the rules were kept, li
     return begun;
   };
   const known = { generation: 7, texts: { 4: four.text, 6: six.text } };
-  assert.deepEqual(begunWith(known, true), ["number"]);
-  assert.deepEqual(begunWith(null, true), ["list 4", "list 6"]);
-  assert.deepEqual(begunWith(null, false), ["session 4", "session 6"]);
+  assert.deepEqual(await begunWith(known, true), ["number"]);
+  assert.deepEqual(await begunWith(null, true), ["list 4", "list 6"]);
+  assert.deepEqual(await begunWith(null, false), ["session 4", "session 6"]);
 });

@@ -86,7 +86,7 @@ export async function createInjectionScene(): Promise<InjectionScene> {
     return simulated(file, args, input);
   };
   const open = simulatedSessions(simulated, compare);
-  const sessions = { open, lockHeld: () => false };
+  const sessions = { open, lockHeld: async () => false };
   const protectedNetworks = ["127.0.0.0/8", "::1"].map(parseNetwork);
   const sets = createIpSets({ run, open });
   const firewall = createFirewall({

@@ -41,8 +41,8 @@ export interface FilterTable {
   test(lines: readonly string[]): Promise<void>;
   /** Starts what will be asked soon. */
   prepare(): void;
-  /** Begins the next reading: what the table holds now. */
-  readSoon(): void;
+  /** Begins the next reading: what the table holds now. Resolves when that has begun. */
+  readSoon(): Promise<void>;
   /** Applies the lines, all or none. @param onSent called when a session has them @throws {DomainError} `kernel-refused` @throws {EnforcementDelayed} */
   apply(lines: readonly string[], onSent?: () => void): Promise<void>;
 }
@@ -75,7 +75,7 @@ export interface TableSessions {
   /** Runs what is begun before it is asked for; without it, a reading that will be asked for soon is left to a session. */
   readonly runIntoFile?: RunCommand;
   /** Whether some program holds the lock of the legacy backend. */
-  lockHeld(): boolean;
+  lockHeld(): Promise<boolean>;
 }
 
 /** A refusal names the line of the text that is not accepted; whatever else a program says when it fails is about the host. */
@@ -101,7 +101,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     sessions?.open(restoreName, ["--noflush", "-w", sessionLockWait, "-v", ...extra], { greeting, padding }),
   );
   /** A session waits for the lock without an end, also to read; who starts a program is told, and reads without it. */
-  const locked = (): boolean => backend === "legacy" && sessions?.lockHeld() === true;
+  const locked = async (): Promise<boolean> => backend === "legacy" && (await sessions?.lockHeld()) === true;
 
   const restore = async (
     lines: readonly string[],
@@ -110,7 +110,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     onSent?: () => void,
   ): Promise<void> => {
     const text = `${lines.join("\n")}\n`;
-    const answer = locked() ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark, { onSent });
+    const answer = (await locked()) ? undefined : await session?.ask(`${text}${sessionMark}\n`, sessionMark, { onSent });
     if (answer?.answered === true) {
       if (!isHarmless(answer.output, answer.errors))
         throw new EnforcementDelayed(`${restoreName} goes on and says: ${oneLine(answer.errors || answer.output)}`);
@@ -135,7 +135,7 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
     onEnd?: (end: CommandResult) => void,
     manner?: AskManner,
   ): Promise<string | undefined> => {
-    if (locked()) return undefined;
+    if (await locked()) return undefined;
     const answer = await restoring?.ask(`${[...questions, sessionMark].join("\n")}\n`, sessionMark, manner);
     if (answer?.answered === false) onEnd?.(answer.end);
     return answer?.answered === true && isHarmless("", answer.errors) ? answer.output : undefined;
@@ -253,16 +253,16 @@ export function createFilterTable(family: Family, backend: Backend, run: RunComm
       return new Map(names.map((name) => [name, found.get(name) ?? []]));
     },
     test: async (lines) => {
-      for (let look = 0; look < lockLooks && locked(); look += 1)
+      for (let look = 0; look < lockLooks && (await locked()); look += 1)
         await new Promise((resolve) => setTimeout(resolve, lockLookInterval));
-      if (locked()) throw new EnforcementDelayed(`${restoreName} would have to wait for the lock`);
+      if (await locked()) throw new EnforcementDelayed(`${restoreName} would have to wait for the lock`);
       await restore(lines, testing, ["--test"]);
     },
     prepare: () => restoring?.prepare(),
-    readSoon: () => {
+    readSoon: async () => {
       const { runIntoFile } = sessions ?? {};
       // Whoever has the lock is about to change something: a session waits for that.
-      if (runIntoFile === undefined || locked()) return restoring?.prepare();
+      if (runIntoFile === undefined || (await locked())) return restoring?.prepare();
       begun = runIntoFile(saveName, ["-t", "filter"]);
     },
     apply: (lines, onSent) => {

@@ -33,7 +33,7 @@ function tables(answer: SessionAnswer) {
           prepare: () => {},
           discard: () => {},
         }),
-        lockHeld: () => false,
+        lockHeld: async () => false,
       },
     );
   const reading = readBoth({ 4: tableOf(4), 6: tableOf(6) }, null);

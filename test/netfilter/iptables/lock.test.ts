@@ -10,13 +10,13 @@ import { eventually } from "../../support/eventually.ts";
 test("the lock is held from when another program takes it until that ends", async () => {
   await withDirectory(async (directory) => {
     const file = join(directory, "xtables.lock");
-    assert.equal(isLockHeld(file), false, "there is no such file yet");
+    assert.equal(await isLockHeld(file), false, "there is no such file yet");
     writeFileSync(file, "");
-    assert.equal(isLockHeld(file), false);
+    assert.equal(await isLockHeld(file), false);
     const holder = spawn("flock", ["--no-fork", file, "sleep", "60"], { stdio: "ignore" });
     await eventually("it is held", () => isLockHeld(file));
-    assert.equal(isLockHeld(join(directory, "another.lock")), false);
+    assert.equal(await isLockHeld(join(directory, "another.lock")), false);
     holder.kill("SIGKILL");
-    await eventually("it is free again", () => !isLockHeld(file));
+    await eventually("it is free again", async () => !(await isLockHeld(file)));
   });
 });

@@ -30,7 +30,7 @@ function tableThatSays(answer: SessionAnswer, printed = saved) {
         prepare: () => {},
         discard: () => {},
       }),
-      lockHeld: () => false,
+      lockHeld: async () => false,
     },
   );
   return { table, asked };

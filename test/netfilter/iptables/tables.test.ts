@@ -178,7 +178,7 @@ describe("a session is asked instead of starting a program:", () => {
   function asking(
     answers: readonly SessionAnswer[],
     alone: Partial<CommandResult> = { stdout: saved },
-    { backend = "legacy", lockHeld = () => false }: { backend?: "legacy" | "nft"; lockHeld?: () => boolean } = {},
+    { backend = "legacy", lockHeld = async () => false }: { backend?: "legacy" | "nft"; lockHeld?: () => Promise<boolean> } = {},
   ) {
     const asked: string[] = [];
     const { run, calls } = answering(alone);
@@ -294,7 +294,7 @@ describe("a session is asked instead of starting a program:", () => {
 
   test("none that would wait for the lock, which nft does not have", async () => {
     const alone = { exitCode: 4, stderr: "Another app is currently holding the xtables lock.\n" };
-    const held = { lockHeld: () => true };
+    const held = { lockHeld: async () => true };
     const legacy = asking([answered(listing)], alone, held);
     await assertDelayed(legacy.table.apply(lines), /could not get the lock/);
     await assertDelayed(legacy.table.test(lines), /would have to wait for the lock/);
