@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 use Config;
+use Errno qw(EAGAIN EINTR);
 use File::Basename qw(dirname);
 
 require(dirname(__FILE__) . '/network-maker.pl');
@@ -86,7 +87,12 @@ sub answer_if_over {
     my $code = $? & 127 ? 0xffffffff : $? >> 8;
     my $answer = pack 'N/a*', pack 'N N N/a* N/a*', $id, $code, @$process{qw(output errors)};
     while ($answer ne '') {
-        my $written = syswrite STDOUT, $answer or exit 1;
+        my $written = syswrite STDOUT, $answer;
+        if (!defined $written) {
+            die "the answer to command $id: $!\n" unless $! == EINTR || $! == EAGAIN;
+            select undef, undef, undef, 0.001;
+            next;
+        }
         substr $answer, 0, $written, '';
     }
     delete $running{$id};
