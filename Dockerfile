@@ -6,6 +6,7 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY scripts/boot ./scripts/boot
 COPY scripts/build.ts scripts/bundle.sh ./scripts/
 COPY src ./src
 RUN sh scripts/bundle.sh && rm -r node_modules/rolldown node_modules/@rolldown node_modules/swagger-ui-dist/*.map node_modules/swagger-ui-dist/*-es-* node_modules/swagger-ui-dist/swagger-ui.js
@@ -28,4 +29,4 @@ STOPSIGNAL SIGTERM
 # Asks the default listener: with another CONNLIMITD_LISTEN, give another --health-cmd.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7306/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "--invocation-count-for-maglev=2000", "--invocation-count-for-maglev-osr=500", "dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/main.js"]

@@ -1,7 +1,9 @@
 /**
- * Bundles the service: `main.js` is `src/main.ts` and `purge.js` is `src/purge.ts`, with what they import, unminified. Loading some
- * 300 files one by one is most of the time of a start (docs/decisions/0016). Run by bundle.sh: node scripts/build.ts DIRECTORY
+ * Bundles the service as CommonJS, unminified: `main.js` is `boot/boot.ts`, `service.js` is `src/main.ts` and `purge.js` is `src/purge.ts`, with what
+ * they import. Loading some 300 files one by one is most of the time of a start (docs/decisions/0016). Run by bundle.sh: node scripts/build.ts DIRECTORY
  */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { build, type Plugin } from "rolldown";
 
 const [, , directory] = process.argv;
@@ -10,7 +12,7 @@ if (directory === undefined) throw new TypeError("give the directory to write to
 /** Loaded with the first request that needs it, from some sixty files of its own: bundled as well, apart. */
 const validatorMaker = "@fastify/ajv-compiler";
 /** V8 keeps the sources, and one that has characters beyond Latin-1 in twice the memory. */
-const text = { minify: false, comments: false, charset: "ascii" } as const;
+const output = { dir: directory, format: "cjs", minify: false, comments: false, charset: "ascii" } as const;
 /** @throws {Error} when a module is not there or does not have the text any more */
 function replacing(name: string, module: RegExp, text: string, by: string): Plugin {
   let done = false;
@@ -24,37 +26,18 @@ function replacing(name: string, module: RegExp, text: string, by: string): Plug
   return { name, transform: { filter: { id: module }, handler }, buildEnd };
 }
 
-/**
- * An `import` of a module of Node's own reads everything that this exports, and so loads what it would load when it is asked for first. The
- * same module had by its name gives what was asked for.
- */
-const builtinsByName: Plugin = {
-  name: "modules of Node's own are had by their names",
-  renderChunk: (code) => {
-    const rendered = code.replace(/^import (?:([\w$]+)(?:, )?)?(\{.*\})? from "(node:[\w/]+)";$/gm, (_, whole, parts, module) => {
-      const names = [whole, parts?.replaceAll(" as ", ": ")].filter(Boolean);
-      return names.map((name) => `const ${name} = process.getBuiltinModule("${module}");`).join(" ");
-    });
-    const [left] = /^(?:import|export) .*"node:.*$|^const \{.*\bdefault: .*getBuiltinModule.*$/m.exec(rendered) ?? [];
-    if (left !== undefined) throw new Error(`a module of Node's own is still imported: ${left}`);
-    return rendered;
-  },
-};
+// That of the project says that its files are modules.
+await writeFile(join(directory, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`);
+
+for (const input of [{ "ajv-compiler": validatorMaker }, { main: "scripts/boot/boot.ts" }])
+  await build({ input, platform: "node", output, logLevel: "warn" });
 
 await build({
-  input: { "ajv-compiler": validatorMaker },
-  platform: "node",
-  output: { dir: directory, format: "cjs", ...text, entryFileNames: "[name].cjs" },
-  logLevel: "warn",
-});
-
-await build({
-  input: { main: "src/main.ts", purge: "src/purge.ts" },
+  input: { service: "src/main.ts", purge: "src/purge.ts" },
   platform: "node",
   // Loaded by name, when they are needed first.
   external: [validatorMaker, "@fastify/swagger"],
   plugins: [
-    builtinsByName,
     replacing(
       "what TLS and HTTP/2 are made of is loaded when a server of theirs is made",
       /\/fastify\/lib\/server\.js$/,
@@ -69,7 +52,7 @@ await build({
       "the maker of validators is beside the bundle",
       /\/lazy-validators\.ts$/,
       `load("${validatorMaker}")`,
-      'load("./ajv-compiler.cjs")',
+      'load("./ajv-compiler.js")',
     ),
     replacing(
       "what execa sends to other processes of Node with, which none here is, is not loaded",
@@ -92,7 +75,7 @@ await build({
       "const resolution = 100\n",
     ),
   ],
-  // The same names each time: the compile cache goes by them.
-  output: { dir: directory, format: "esm", ...text, chunkFileNames: "[name].js" },
+  // The same names each time: what is kept of their code goes by them.
+  output: { ...output, chunkFileNames: "[name].js" },
   logLevel: "warn",
 });

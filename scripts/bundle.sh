@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
 
-sources() { find src package.json package-lock.json scripts/build.ts -type f -exec sha256sum {} + | LC_ALL=C sort; }
+sources() { find src package.json package-lock.json scripts/boot scripts/build.ts -type f -exec sha256sum {} + | LC_ALL=C sort; }
 is_current() { [ -e dist/sources ] && [ "$(cat dist/sources)" = "$(sources)" ]; }
 
 if is_current; then exit 0; fi

@@ -54,4 +54,4 @@ async function main(): Promise<void> {
   setTimeout(flushCompileCache, firstQuiet).unref();
 }
 
-await main().catch(endWith);
+void main().catch(endWith);

@@ -4,15 +4,17 @@ import { StartError } from "./start-error.ts";
 
 const wrongSetting = 78;
 
-try {
+async function main(): Promise<void> {
   loadDotEnv();
   const kept = await purge(loadConfig(process.env));
   if (kept.length > 0)
     process.stdout.write(`connlimitd: rules of others name these sets, so that they stay: ${kept.join(", ")}\n`);
   const what = kept.length > 0 ? "every chain and list, and every other set," : "every chain, list and set";
   process.stdout.write(`connlimitd: ${what} of this service is removed; the database in the state directory stays.\n`);
-} catch (error) {
+}
+
+main().catch((error: unknown) => {
   if (!(error instanceof ConfigError || error instanceof StartError)) throw error;
   process.stderr.write(`connlimitd: ${error.message}\n`);
   process.exit(error instanceof ConfigError ? wrongSetting : error.exitCode);
-}
+});

@@ -53,9 +53,7 @@ test("every path that is copied exists and is let through by .dockerignore", () 
 });
 
 test("the entry point is a file that the image bundles, run without npm or a shell", () => {
-  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), [
-    '["node", "--max-semi-space-size=4", "--heap-growing-percent=25", "--invocation-count-for-maglev=2000", "--invocation-count-for-maglev-osr=500", "dist/main.js"]',
-  ]);
+  assert.deepEqual(all(/^ENTRYPOINT (.*)$/), ['["node", "--max-semi-space-size=4", "dist/main.js"]']);
   const tunables = /^Environment=(GLIBC_TUNABLES=.*)$/m.exec(readText("deploy/connlimitd.service"))?.[1];
   assert.ok(tunables !== undefined && all(/^ENV (.*)$/).includes(tunables), "the image has the unit's settings of malloc");
   assert.ok(existsSync(join(root, "dist/main.js")));

@@ -19,13 +19,12 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 /** Every other program that the service and the way into its namespace need, but ipset. */
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf", "socat"];
 
-/** How V8 compiles: as `npm start` tells it to, unless whoever runs many tests at a time says otherwise. */
-const compilation =
-  process.env["CONNLIMITD_TEST_COMPILATION"] ?? "--invocation-count-for-maglev=2000 --invocation-count-for-maglev-osr=500";
+/** How V8 compiles: as by itself, unless whoever runs many tests at a time says otherwise. */
+const compilation = process.env["CONNLIMITD_TEST_COMPILATION"]?.split(" ") ?? [];
 /** Node with the flags of `npm start`, which also sets GLIBC_TUNABLES. */
-const node = [process.execPath, "--max-semi-space-size=4", "--heap-growing-percent=25", ...compilation.split(" ")];
+const node = [process.execPath, "--max-semi-space-size=4", ...compilation];
 /** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
-const compileCache = join(root, "node_modules/.cache/connlimitd-test-service", compilation.replaceAll(" ", ""));
+const compileCache = join(root, "node_modules/.cache/connlimitd-test-service", compilation.join(""));
 
 /** How to run the service; `readyTimeout` in milliseconds. */
 export interface ServiceOptions {

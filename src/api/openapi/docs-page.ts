@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
+const require = createRequire(import.meta.url);
 const title = "connlimitd API";
 
 /** The page that shows the OpenAPI document; its parts come from /docs/static. */
@@ -54,6 +55,6 @@ export async function docsPart(name: string): Promise<{ readonly type: string; r
   const type = types.get(name);
   if (type === undefined) return undefined;
   // A plugin that serves them would keep a file server in memory for it.
-  const directory = dirname(fileURLToPath(import.meta.resolve("swagger-ui-dist")));
+  const directory = dirname(require.resolve("swagger-ui-dist/package.json"));
   return { type, content: await readFile(join(directory, name)) };
 }
