@@ -1,5 +1,6 @@
 // Kills the service at random moments while eight writers write: node bench/crashes.ts [--kills 1000] [--policies 1000] [--backend nft|legacy]
 // The kills are shared by the backends. The figures go to bench/figures/crashes.jsonl.
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { createCrashScene } from "../test/kernel/crashes.ts";
 import type { Backend } from "../test/support/kernel.ts";
@@ -19,6 +20,8 @@ async function measure(backend: Backend, kills: number, policies: number): Promi
   const seed = Date.now();
   console.log(`${backend}: ${kills} kills, ${policies} policies, seed ${seed}`);
   await using scene = await createCrashScene(backend, policies, seededRandom(seed));
+  // As on a host, a service has lived long enough for the code of its start to be kept.
+  await setTimeout(5000);
   const [inStep, ready]: [number[], number[]] = [[], []];
   let contradictions = 0;
   for (let kill = 1; kill <= kills; kill += 1) {

@@ -34,7 +34,7 @@ export interface Pass {
    * @param lifted addresses whose lift is done
    */
   record(report: PassReport, lifted: readonly string[]): Promise<void>;
-  /** Milliseconds until the next ban or grace ends; what has ended and could not be written down is left to the next pass. */
+  /** Milliseconds until the next ban or grace ends, none before the first pass; what has ended and could not be written down is left to the next pass. */
   untilNextEnd(): number;
 }
 
@@ -44,8 +44,8 @@ export function createPass({ store, firewall, clock }: PassOptions): Pass {
   let triedUntil = Number.NEGATIVE_INFINITY;
   /** When the last pass began that looked at all bans and came to its end: what has ended since may still be in the kernel. */
   let lookedAt = Number.NEGATIVE_INFINITY;
-  /** No ban or grace ends before that; what was lifted meanwhile may have made it later. */
-  let nextEnd = nextEndOf(store, triedUntil);
+  /** No ban or grace ends before that; what was lifted meanwhile may have made it later. Each pass that looks at all of them finds it out. */
+  let nextEnd = Number.NEGATIVE_INFINITY;
 
   const desiredAt = (now: number, touched: ReadonlySet<string> | null): Desired => {
     const graces = store.graces().filter((grace) => !isOver(grace.until, now));

@@ -20,7 +20,7 @@ export const iptablesPrograms = iptables.flatMap((name) => [name, `${name}-save`
 export const otherPrograms = ["ip", "setpriv", "conntrack", "ss", "stdbuf", "socat"];
 
 /** How V8 compiles: as by itself, unless whoever runs many tests at a time says otherwise. */
-const compilation = process.env["CONNLIMITD_TEST_COMPILATION"]?.split(" ") ?? [];
+const compilation = process.env["CONNLIMITD_TEST_COMPILATION"]?.split(" ").filter(Boolean) ?? [];
 /** Node with the flags of `npm start`, which also sets GLIBC_TUNABLES. */
 const node = [process.execPath, "--max-semi-space-size=4", ...compilation];
 /** Not that of the tests: with other flags of V8 each would throw away and replace what the other has kept. */
