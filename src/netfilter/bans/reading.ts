@@ -1,7 +1,7 @@
 import { formatNetwork, maskNetwork, parseNetwork } from "../../domain/network.ts";
 import type { Policy } from "../../domain/policy.ts";
 import type { SavedSet } from "../ipset/saved-sets.ts";
-import { memo } from "../memo.ts";
+import { memo, once } from "../memo.ts";
 import type { RecentLists } from "../recent/list-files.ts";
 import { type BanHome, parseBanHomeName } from "./ban-home.ts";
 import { activityName } from "./names.ts";
@@ -90,12 +90,12 @@ function entriesOfSets(reading: Reading, policies: readonly Policy[]): readonly 
 
 /** When a banned source tried last, as far as the list of activity still knows: it is stamped by each attempt. */
 function attemptsIn({ lists, wallTimeOf }: Reading): (home: BanHome, address: string) => number | undefined {
-  const known = new Set(lists.names());
+  const known = once(() => new Set(lists.names()));
   const stampsOf = memo((key) => {
     const [family, prefix] = key.split("/").map(Number);
     const stamps = new Map<string, number>();
     const name = activityName(family === 4 ? 4 : 6);
-    for (const { address, lastSeen } of (known.has(name) && lists.read(name)) || []) {
+    for (const { address, lastSeen } of (known().has(name) && lists.read(name)) || []) {
       const source = withoutPrefix(withPrefix(address, prefix ?? 0));
       stamps.set(source, Math.max(lastSeen, stamps.get(source) ?? 0));
     }
