@@ -12,7 +12,7 @@ if (directory === undefined) throw new TypeError("give the directory to write to
 /** Loaded with the first request that needs it, from some sixty files of its own: bundled as well, apart. */
 const validatorMaker = "@fastify/ajv-compiler";
 /** V8 keeps the sources, and one that has characters beyond Latin-1 in twice the memory. */
-const output = { dir: directory, format: "cjs", minify: false, comments: false, charset: "ascii" } as const;
+const output = { dir: directory, format: "cjs", strict: true, minify: false, comments: false, charset: "ascii" } as const;
 /** @throws {Error} when a module is not there or does not have the text any more */
 function replacing(name: string, module: RegExp, text: string, by: string): Plugin {
   let done = false;
@@ -29,8 +29,14 @@ function replacing(name: string, module: RegExp, text: string, by: string): Plug
 // That of the project says that its files are modules.
 await writeFile(join(directory, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`);
 
-for (const input of [{ "ajv-compiler": validatorMaker }, { main: "scripts/boot/boot.ts" }])
-  await build({ input, platform: "node", output, logLevel: "warn" });
+await build({
+  input: { "ajv-compiler": validatorMaker },
+  platform: "node",
+  output: { ...output, entryFileNames: "[name].cjs" },
+  logLevel: "warn",
+});
+
+await build({ input: { main: "scripts/boot/boot.ts" }, platform: "node", output, logLevel: "warn" });
 
 await build({
   input: { service: "src/main.ts", purge: "src/purge.ts" },
@@ -52,7 +58,7 @@ await build({
       "the maker of validators is beside the bundle",
       /\/lazy-validators\.ts$/,
       `load("${validatorMaker}")`,
-      'load("./ajv-compiler.js")',
+      'load("./ajv-compiler.cjs")',
     ),
     replacing(
       "what execa sends to other processes of Node with, which none here is, is not loaded",

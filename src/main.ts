@@ -45,6 +45,7 @@ async function main(): Promise<void> {
   rememberCompiledCode(config.stateDirectory);
   const { startService } = await import("./compose.ts");
   service = await startService(config, supervisionOf(process.env, process.pid));
+  process.exitCode = 0;
   if (reloadAsked) service.reload();
   if (stopAsked) {
     stopAsked = false;
@@ -54,4 +55,6 @@ async function main(): Promise<void> {
   setTimeout(flushCompileCache, firstQuiet).unref();
 }
 
+// As Node ends where something is waited for that never comes.
+process.exitCode = 13;
 void main().catch(endWith);

@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
 import { hash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
@@ -10,8 +10,11 @@ import { Script } from "node:vm";
 export interface ScriptLoader {
   /** The exports of a CommonJS script, which is run when it is asked for first; so are the scripts beside it that it requires. */
   load(file: string): unknown;
-  /** Keeps the code of all functions that have been called so far, where more of them have been than before. Never rejects. */
-  keep(): Promise<void>;
+  /**
+   * Keeps the code of all functions that have been called so far, where more of them have been than before. Never rejects.
+   * @param onMade called when it is made, and has yet to be written
+   */
+  keep(onMade?: () => void): Promise<void>;
 }
 
 interface LoadedScript {
@@ -49,14 +52,17 @@ export function createScriptLoader(directory: () => string | undefined): ScriptL
 
   return {
     load,
-    keep: async () => {
+    keep: async (onMade = () => undefined) => {
+      const writings: (() => Promise<void>)[] = [];
       for (const { script, place, sourceHash, known } of scripts) {
         if (place === undefined) continue;
         const code = script.createCachedData();
-        if (code.length > known * growth) await write(place, sourceHash, code);
+        if (code.length > known * growth) writings.push(() => write(place, sourceHash, code));
         // Others have their turns.
         await new Promise((resolve) => setImmediate(resolve));
       }
+      onMade();
+      for (const writeOne of writings) await writeOne();
     },
   };
 }
@@ -77,6 +83,7 @@ function compile(file: string, directory: string | undefined): LoadedScript {
 /** V8 itself compares the length of a source, and nothing of the code: both are sealed here. */
 function read(place: string, sourceHash: string): Buffer | undefined {
   try {
+    if (!statSync(place).isFile()) return undefined;
     const kept = readFileSync(place);
     const code = kept.subarray(2 * hashLength);
     const isWhole = kept.toString("latin1", 0, 2 * hashLength) === `${sourceHash}${hash("sha1", code)}`;
@@ -88,7 +95,7 @@ function read(place: string, sourceHash: string): Buffer | undefined {
 
 /** What can't be kept makes the next start take longer, no more. */
 async function write(place: string, sourceHash: string, code: Buffer): Promise<void> {
-  const draft = `${place}.${process.pid}`;
+  const draft = `${place}.new`;
   try {
     await writeFile(draft, Buffer.concat([Buffer.from(`${sourceHash}${hash("sha1", code)}`), code]), { mode: 0o600 });
     await rename(draft, place);
