@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { hash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { createScriptLoader } from "../../scripts/boot/script-loader.ts";
 import { temporaryDirectory } from "../support/test-store.ts";
 
-const manyCalled = (number: number): string =>
-  Array.from({ length: 20 }, (_, at) => `exports.f${at} = () => "${number}${"-".repeat(50)}${at}".length;`).join("\n");
+const manyFunctions = Array.from({ length: 20 }, (_, at) => `exports.f${at} = () => "${"-".repeat(50)}${at}".length;`).join("\n");
 
 /** A directory with scripts, one for what is kept of them, and loaders of both. */
 function scene(t: TestContext, scripts: Readonly<Record<string, string>>) {
@@ -84,7 +85,7 @@ test("an error of a script says where it is", (t) => {
 });
 
 test("code that is kept serves the next start, which has nothing to replace", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   const answers = await loadAnew(file("a.js"), kept);
   const before = writing(place("a.js"));
   assert.deepEqual(await loadAnew(file("a.js"), kept), answers);
@@ -92,7 +93,7 @@ test("code that is kept serves the next start, which has nothing to replace", as
 });
 
 test("the functions that were called are kept, and stay where fewer are called", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   await loadAnew(file("a.js"), kept, false);
   const { size } = statSync(place("a.js"));
   await loadAnew(file("a.js"), kept);
@@ -103,17 +104,16 @@ test("the functions that were called are kept, and stay where fewer are called",
 });
 
 test("code of another source is not believed, be that as long", async (t) => {
-  const source = manyCalled(1);
-  const { write, file, kept } = scene(t, { "a.js": source });
+  const { write, file, kept } = scene(t, { "a.js": manyFunctions });
   await loadAnew(file("a.js"), kept);
-  write("a.js", source.replaceAll(".length", ".at(-1)").padEnd(source.length));
+  write("a.js", manyFunctions.replaceAll(".length", ".at(-1)").padEnd(manyFunctions.length));
   assert.deepEqual((await loadAnew(file("a.js"), kept)).at(-1), "9");
-  write("a.js", source.replaceAll(".length", ".at(-2)").padEnd(source.length));
+  write("a.js", manyFunctions.replaceAll(".length", ".at(-2)").padEnd(manyFunctions.length));
   assert.deepEqual((await loadAnew(file("a.js"), kept)).at(-1), "1");
 });
 
 test("code that was cut, or changed anywhere, is not believed, and replaced", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   const answers = await loadAnew(file("a.js"), kept);
   const whole = readFileSync(place("a.js"));
   const flipped = (at: number): Buffer => {
@@ -130,7 +130,7 @@ test("code that was cut, or changed anywhere, is not believed, and replaced", as
 });
 
 test("code of another version of V8 is replaced", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   const answers = await loadAnew(file("a.js"), kept);
   const forged = readFileSync(place("a.js"));
   const code = forged.subarray(80);
@@ -143,7 +143,7 @@ test("code of another version of V8 is replaced", async (t) => {
 });
 
 test("what can't be kept is lost, and nothing else happens", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   rmSync(kept, { recursive: true });
   assert.equal((await loadAnew(file("a.js"), kept)).length, 20);
   assert.equal(existsSync(kept), false);
@@ -153,15 +153,22 @@ test("what can't be kept is lost, and nothing else happens", async (t) => {
   assert.deepEqual(readdirSync(kept), ["a.js.code"]);
 });
 
+test("what is no file is not waited for", async (t) => {
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
+  await promisify(execFile)("mkfifo", [place("a.js")]);
+  assert.equal((await loadAnew(file("a.js"), kept)).length, 20);
+  assert.equal(statSync(place("a.js")).isFile(), true);
+});
+
 test("without a directory nothing is kept", async (t) => {
-  const { file, scriptsIn } = scene(t, { "a.js": manyCalled(1) });
+  const { file, scriptsIn } = scene(t, { "a.js": manyFunctions });
   const before = readdirSync(scriptsIn);
   await loadAnew(file("a.js"), undefined);
   assert.deepEqual(readdirSync(scriptsIn), before);
 });
 
 test("what is kept can be read by its owner alone", async (t) => {
-  const { file, kept, place } = scene(t, { "a.js": manyCalled(1) });
+  const { file, kept, place } = scene(t, { "a.js": manyFunctions });
   await loadAnew(file("a.js"), kept);
   assert.equal(statSync(place("a.js")).mode & 0o777, 0o600);
 });
